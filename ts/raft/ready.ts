@@ -1,0 +1,43 @@
+import type { Entry, HardState, Message } from './messages.js';
+
+/**
+ * Names what a Ready asked to be written, and comes back as the report that it is on disk.
+ *
+ * `epoch` counts truncations of the log, so that a report about an entry that has since been overwritten is recognised
+ * as such and ignored (ABA).
+ */
+export interface Persist {
+  readonly epoch: number;
+  /** The durable term: of the hard state in force when this Ready was made. */
+  readonly term: number;
+  /** The last entry, after this Ready's appends. */
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+}
+
+/** A read may be answered once everything up to `index` is applied here. `context` is what the host asked with. */
+export interface ReadState {
+  readonly context: number;
+  readonly index: number;
+}
+
+/** What must happen outside, now. Handed out once and frozen: the host may hold it across turns. */
+export interface Ready {
+  /** To be written before `append`. null: unchanged since the last Ready. */
+  readonly hardState: HardState | null;
+  /** To the log, in this order. The first one may overwrite: what the log holds from its index on is superseded. */
+  readonly append: readonly Entry[];
+  /** The blank entry of a new leader, contained in `append`: its bytes are the host's to make. null: none. */
+  readonly blank: Entry | null;
+  /** To be returned to `onDurable` when hardState and append are on disk. null: nothing to write. */
+  readonly persist: Persist | null;
+  /** True whatever becomes of our disk. */
+  readonly sendNow: readonly Message[];
+  /** Promises that only a disk can keep: to be sent once `persist` (of this or, if null, an earlier Ready) is durable. */
+  readonly sendWhenDurable: readonly Message[];
+  /** Committed, durable here, with all below it. Never goes back. */
+  readonly applyUpTo: number;
+  readonly reads: readonly ReadState[];
+  /** Contexts of reads that will not be answered: leadership was lost. */
+  readonly readsLost: readonly number[];
+}
