@@ -10,3 +10,5 @@
 //! ```
 //! Each module imports only from those below it.
 
+
+pub mod record;
