@@ -17,9 +17,13 @@ extern crate alloc;
 /// kind: 1 put, 2 append, 3 delete, 4 increment, 5 deleteRange, 6 transact, 7 register;
 ///       parts of a transaction, right behind its header, conditions first: 16 revisionIs, 17 valueIs, 18 exists,
 ///       19 absent, then operations of the kinds 1 to 4.
-/// flags: bit 0 = return the previous entry (put, delete). bit 1 = from the end (deleteRange with a limit).
-/// parts: transact only: how many part headers follow; 0 elsewhere.
-/// number: increment: the summand. revisionIs: the revision. deleteRange: the most keys to delete, -1 = all. Else 0.
+/// flags: bit 0 = return the previous entry (put, delete; not within a transaction). bit 1 = from the end (deleteRange
+///        with a limit).
+/// parts: transact only: how many part headers follow, at least 1; 0 elsewhere.
+/// number: increment: the summand, within +-(2^53 - 1). revisionIs: the revision, 0 = no entry. deleteRange: the most keys
+///         to delete, -1 = all of at most LIMITS.deleteRangeKeysMax. Else 0.
+/// Lengths that a kind has no use for are 0: the key of transact and register; the value of delete, increment, transact,
+/// register, revisionIs, exists and absent.
 /// deleteRange: key = first key (inclusive, empty = the first of all), value = end (exclusive, empty = none).
 // struct CommandHeader, aligned to 8
 #[repr(transparent)]
@@ -308,14 +312,18 @@ impl<'a> CommandHeader {
 
 }
 
-/// The outcome of one command, or of one failed condition of a transaction. 32 bytes.
+/// The outcome of one command, or of one failed condition of a transaction. 24 bytes.
 ///
-/// status: 0 ok, 1 condition failed, 2 not a number (increment), 3 over a limit (append, increment, deleteRange).
+/// status: 0 ok, 1 condition failed, 2 not a number (increment), 3 over a limit (append, increment, deleteRange). Only a
+///         command of status 0 has changed anything. 2 and 3 are also those of a transaction with such an operation.
 /// flags: bit 0 = an entry is present (its revision and `value_length` bytes of data). bit 1 = a failed condition,
-///        which belongs to the transact result before it.
+///        which belongs to the transact result before it. bit 2 = the present entry's value is left out, because the
+///        reply would be too large: `value_length` is its length, and data holds nothing of it.
 /// count: transact that failed: how many failed conditions follow. A failed condition: its position among the
 ///        conditions.
-/// number: append: the new length. increment: the new value. deleteRange: the number of keys deleted.
+/// revision: of the entry that is present; else 0.
+/// number: append: the new length. increment: the new value. deleteRange: the number of keys deleted. transact of
+///         status 2 or 3: the position of the failing operation among the operations.
 // struct CommandResult, aligned to 8
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -571,7 +579,10 @@ impl<'a> CommandResult {
 
 }
 
-/// flags: bit 0 = present. 16 bytes.
+/// 16 bytes.
+///
+/// key_length_and_flags: bits 0 to 29: key length (scans; 0 in point reads). Bit 31: present. Bit 30 (point reads): the
+/// value is left out, because the reply would be too large: `value_length` is its length, and data holds nothing of it.
 // struct EntryHeader, aligned to 8
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq)]
@@ -738,7 +749,9 @@ pub enum CommandBatchOffset {}
 ///
 /// session 0: no session, no duplicate detection (sequence and acknowledged are 0). Else the batch is applied only if
 /// sequence is one more than the session's last; a known sequence is answered from the session table; results up to and
-/// including `acknowledged` may be forgotten. A register command stands alone in a batch with session 0.
+/// including `acknowledged` may be forgotten: acknowledged < sequence <= acknowledged + LIMITS.sessionWindow. A register
+/// command stands alone in a batch with session 0; the session's id is its revision. All three are below 2^53.
+/// At least one command; nothing but these fields: at most 128 bytes besides the headers and the data.
 pub struct CommandBatch<'a> {
   pub _tab: ::flatbuffers::Table<'a>,
 }
@@ -906,9 +919,11 @@ pub enum ResultBatchOffset {}
 /// The answer to one CommandBatch.
 ///
 /// status: 0 applied (now or by an earlier copy), 1 session unknown or expired, 2 sequence gap (nothing applied; send
-/// the missing ones first), 3 a duplicate whose results were acknowledged, hence forgotten.
-/// Command i of the batch has the revision first_revision + i. `results` is empty when every command is a put or delete
-/// without `previous` that succeeded. last_sequence: the session's last applied sequence after this batch.
+/// the missing ones first), 3 a duplicate whose results are forgotten: acknowledged, or larger than
+/// LIMITS.sessionResultBytesMax.
+/// Command i of the batch has the revision first_revision + i; 0 with status 1, 2 and acknowledged duplicates. `results`
+/// is empty when every command is a put or delete without `previous`, or a register, and with status 1 to 3.
+/// last_sequence: the session's last applied sequence after this batch; 0 without a session.
 pub struct ResultBatch<'a> {
   pub _tab: ::flatbuffers::Table<'a>,
 }
@@ -1388,8 +1403,10 @@ pub enum ScanRequestOffset {}
 #[derive(Copy, Clone, PartialEq)]
 
 /// One page of an ordered scan. first inclusive (empty = from the start), end exclusive (empty = to the end).
-/// snapshot: 0 = the present, 1 = open a pinned view and use it, else the id of a pinned view. close: release the view
-/// when this page is the last one. limit and page_bytes bound this page; limit is at least 1.
+/// snapshot: 0 = the present, 1 = open a pinned view and use it, else the id of a pinned view. A view is released with
+/// the last page, on request (CloseView), or when it was not used for a while. limit and page_bytes bound this page: limit
+/// is at least 1, page_bytes counts the whole ScanPage, and the first entry always fits.
+/// first and end may be one byte longer than a key: the successor of the longest key.
 pub struct ScanRequest<'a> {
   pub _tab: ::flatbuffers::Table<'a>,
 }
@@ -1623,6 +1640,7 @@ pub enum ScanPageOffset {}
 #[derive(Copy, Clone, PartialEq)]
 
 /// more: there are keys in the range beyond this page; go on after (before, in reverse) the last key.
+/// snapshot: the pinned view's id while there is more; else 0.
 pub struct ScanPage<'a> {
   pub _tab: ::flatbuffers::Table<'a>,
 }

@@ -12,7 +12,9 @@ import { CommandHeader } from './command-header.js';
  *
  * session 0: no session, no duplicate detection (sequence and acknowledged are 0). Else the batch is applied only if
  * sequence is one more than the session's last; a known sequence is answered from the session table; results up to and
- * including `acknowledged` may be forgotten. A register command stands alone in a batch with session 0.
+ * including `acknowledged` may be forgotten: acknowledged < sequence <= acknowledged + LIMITS.sessionWindow. A register
+ * command stands alone in a batch with session 0; the session's id is its revision. All three are below 2^53.
+ * At least one command; nothing but these fields: at most 128 bytes besides the headers and the data.
  */
 export class CommandBatch {
   bb: flatbuffers.ByteBuffer|null = null;

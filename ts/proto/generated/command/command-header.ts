@@ -10,9 +10,13 @@ import * as flatbuffers from 'flatbuffers';
  * kind: 1 put, 2 append, 3 delete, 4 increment, 5 deleteRange, 6 transact, 7 register;
  *       parts of a transaction, right behind its header, conditions first: 16 revisionIs, 17 valueIs, 18 exists,
  *       19 absent, then operations of the kinds 1 to 4.
- * flags: bit 0 = return the previous entry (put, delete). bit 1 = from the end (deleteRange with a limit).
- * parts: transact only: how many part headers follow; 0 elsewhere.
- * number: increment: the summand. revisionIs: the revision. deleteRange: the most keys to delete, -1 = all. Else 0.
+ * flags: bit 0 = return the previous entry (put, delete; not within a transaction). bit 1 = from the end (deleteRange
+ *        with a limit).
+ * parts: transact only: how many part headers follow, at least 1; 0 elsewhere.
+ * number: increment: the summand, within +-(2^53 - 1). revisionIs: the revision, 0 = no entry. deleteRange: the most keys
+ *         to delete, -1 = all of at most LIMITS.deleteRangeKeysMax. Else 0.
+ * Lengths that a kind has no use for are 0: the key of transact and register; the value of delete, increment, transact,
+ * register, revisionIs, exists and absent.
  * deleteRange: key = first key (inclusive, empty = the first of all), value = end (exclusive, empty = none).
  */
 export class CommandHeader {

@@ -5,14 +5,18 @@
 import * as flatbuffers from 'flatbuffers';
 
 /**
- * The outcome of one command, or of one failed condition of a transaction. 32 bytes.
+ * The outcome of one command, or of one failed condition of a transaction. 24 bytes.
  *
- * status: 0 ok, 1 condition failed, 2 not a number (increment), 3 over a limit (append, increment, deleteRange).
+ * status: 0 ok, 1 condition failed, 2 not a number (increment), 3 over a limit (append, increment, deleteRange). Only a
+ *         command of status 0 has changed anything. 2 and 3 are also those of a transaction with such an operation.
  * flags: bit 0 = an entry is present (its revision and `value_length` bytes of data). bit 1 = a failed condition,
- *        which belongs to the transact result before it.
+ *        which belongs to the transact result before it. bit 2 = the present entry's value is left out, because the
+ *        reply would be too large: `value_length` is its length, and data holds nothing of it.
  * count: transact that failed: how many failed conditions follow. A failed condition: its position among the
  *        conditions.
- * number: append: the new length. increment: the new value. deleteRange: the number of keys deleted.
+ * revision: of the entry that is present; else 0.
+ * number: append: the new length. increment: the new value. deleteRange: the number of keys deleted. transact of
+ *         status 2 or 3: the position of the failing operation among the operations.
  */
 export class CommandResult {
   bb: flatbuffers.ByteBuffer|null = null;

@@ -5,7 +5,10 @@
 import * as flatbuffers from 'flatbuffers';
 
 /**
- * flags: bit 0 = present. 16 bytes.
+ * 16 bytes.
+ *
+ * key_length_and_flags: bits 0 to 29: key length (scans; 0 in point reads). Bit 31: present. Bit 30 (point reads): the
+ * value is left out, because the reply would be too large: `value_length` is its length, and data holds nothing of it.
  */
 export class EntryHeader {
   bb: flatbuffers.ByteBuffer|null = null;

@@ -11,9 +11,11 @@ import { CommandResult } from './command-result.js';
  * The answer to one CommandBatch.
  *
  * status: 0 applied (now or by an earlier copy), 1 session unknown or expired, 2 sequence gap (nothing applied; send
- * the missing ones first), 3 a duplicate whose results were acknowledged, hence forgotten.
- * Command i of the batch has the revision first_revision + i. `results` is empty when every command is a put or delete
- * without `previous` that succeeded. last_sequence: the session's last applied sequence after this batch.
+ * the missing ones first), 3 a duplicate whose results are forgotten: acknowledged, or larger than
+ * LIMITS.sessionResultBytesMax.
+ * Command i of the batch has the revision first_revision + i; 0 with status 1, 2 and acknowledged duplicates. `results`
+ * is empty when every command is a put or delete without `previous`, or a register, and with status 1 to 3.
+ * last_sequence: the session's last applied sequence after this batch; 0 without a session.
  */
 export class ResultBatch {
   bb: flatbuffers.ByteBuffer|null = null;

@@ -9,6 +9,7 @@ import { EntryHeader } from './entry-header.js';
 
 /**
  * more: there are keys in the range beyond this page; go on after (before, in reverse) the last key.
+ * snapshot: the pinned view's id while there is more; else 0.
  */
 export class ScanPage {
   bb: flatbuffers.ByteBuffer|null = null;

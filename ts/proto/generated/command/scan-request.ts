@@ -6,8 +6,10 @@ import * as flatbuffers from 'flatbuffers';
 
 /**
  * One page of an ordered scan. first inclusive (empty = from the start), end exclusive (empty = to the end).
- * snapshot: 0 = the present, 1 = open a pinned view and use it, else the id of a pinned view. close: release the view
- * when this page is the last one. limit and page_bytes bound this page; limit is at least 1.
+ * snapshot: 0 = the present, 1 = open a pinned view and use it, else the id of a pinned view. A view is released with
+ * the last page, on request (CloseView), or when it was not used for a while. limit and page_bytes bound this page: limit
+ * is at least 1, page_bytes counts the whole ScanPage, and the first entry always fits.
+ * first and end may be one byte longer than a key: the successor of the longest key.
  */
 export class ScanRequest {
   bb: flatbuffers.ByteBuffer|null = null;
