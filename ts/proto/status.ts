@@ -1,0 +1,64 @@
+// What a cluster says of itself: the JSON of a StatusReply. docs/protocol.md describes each field.
+import { malformed } from './table.js';
+
+export type ReplicaRole = 'leader' | 'follower' | 'candidate' | 'preCandidate' | 'unknown';
+
+/** One replica, as it was seen by the one that answered. Fields that nobody could tell are absent. */
+export interface ReplicaStatus {
+  readonly id: number;
+  /** Where clients reach it: host:port. */
+  readonly address: string;
+  readonly reachable: boolean;
+  readonly role: ReplicaRole;
+  readonly term?: number;
+  readonly commitIndex?: number;
+  readonly appliedIndex?: number;
+  /** Bytes of log on disk. */
+  readonly logBytes?: number;
+  readonly storeBytes?: number;
+  readonly snapshotBytes?: number;
+  /** Newer replicas say more. */
+  readonly [more: string]: unknown;
+}
+
+export interface ClusterStatus {
+  /** 32 hexadecimal digits. */
+  readonly clusterId: string;
+  /** The leader's replica id; null: none is known. */
+  readonly leader: number | null;
+  readonly replicas: readonly ReplicaStatus[];
+}
+
+/** Reads the JSON of a StatusReply. @throws ERAFT_BAD_REQUEST when it is not a ClusterStatus */
+export function parseClusterStatus(json: string): ClusterStatus {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw malformed('status that is not JSON');
+  }
+  if (!isClusterStatus(value)) throw malformed('status with missing fields');
+  return value;
+}
+
+function isClusterStatus(value: unknown): value is ClusterStatus {
+  if (!isObject(value)) return false;
+  const leader = value.leader;
+  if (typeof value.clusterId !== 'string' || !(leader === null || typeof leader === 'number')) return false;
+  const replicas = value.replicas;
+  return Array.isArray(replicas) && replicas.every(isReplicaStatus);
+}
+
+function isReplicaStatus(value: unknown): value is ReplicaStatus {
+  return (
+    isObject(value) &&
+    typeof value.id === 'number' &&
+    typeof value.address === 'string' &&
+    typeof value.reachable === 'boolean' &&
+    typeof value.role === 'string'
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
