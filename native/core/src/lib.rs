@@ -10,5 +10,5 @@
 //! ```
 //! Each module imports only from those below it.
 
-
 pub mod record;
+pub mod sys;
