@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -117,15 +118,42 @@ function rocksdbProgress() {
 }
 
 /**
+ * Makes cargo look at this clone's sources again when another clone has used the target folder since.
+ *
+ * Cargo names the results of workspace members by their path within the workspace and judges them by file times, so it
+ * takes the other clone's results for ours when they are newer than our sources.
+ */
+function claimTarget() {
+  const owner = join(TARGET, '.eraft-clone');
+  if (readText(owner) === ROOT) return;
+  const now = new Date();
+  for (const name of readdirSync(join(ROOT, 'native'), { recursive: true })) {
+    if (/(\.rs|Cargo\.toml)$/.test(name)) utimesSync(join(ROOT, 'native', name), now, now);
+  }
+  writeFileSync(owner, ROOT);
+}
+
+/**
+ * Holds the target folder: one clone of this user at a time compiles in it.
+ *
+ * Cargo's own lock orders compilers. Ours also covers the copy of the addon, and tests that must be of this clone.
+ */
+export function withTargetLock(progress, work) {
+  const waiting = (pid) => progress.line(`  ...   waiting for the native build of another clone (process ${pid})`);
+  return withLock(join(TARGET, '.eraft.lock'), waiting, () => {
+    claimTarget();
+    return work();
+  });
+}
+
+/**
  * Compiles the native half and puts the addon into `native/`.
  *
  * @returns what there was to do
  */
 export async function buildNative(progress, detail) {
   if (nativeUpToDate()) return 'up to date';
-  // Cargo's own lock orders compilers. Ours covers the copy as well: another clone's build writes the same file.
-  const waiting = (pid) => progress.line(`  ...   waiting for the native build of another clone (process ${pid})`);
-  return withLock(join(TARGET, '.eraft.lock'), waiting, () => buildNativeLocked(detail));
+  return withTargetLock(progress, () => buildNativeLocked(detail));
 }
 
 async function buildNativeLocked(detail) {

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { BUILD, cargoEnvironment, ROOT } from './paths.mjs';
 import { elapsed } from './progress.mjs';
 import { CommandFailed, run } from './run.mjs';
-import { buildNative, compileTypeScript, installNpmPackages, rocksdbCompiled } from './steps.mjs';
+import { buildNative, compileTypeScript, installNpmPackages, rocksdbCompiled, withTargetLock } from './steps.mjs';
 
 /** Rooms of test/ that never load the addon. All others wait for the native build. */
 const PURE_ROOMS = new Set(['base', 'checks', 'client', 'proto', 'raft', 'transport']);
@@ -209,7 +209,10 @@ export async function runTests(progress, { soak }) {
     await runRooms(context, alone, SOAK_FILE_TIMEOUT_MS, { ...process.env, ERAFT_SOAK: '1' });
   } else if (native) {
     const needAddon = rooms.filter(([room]) => !PURE_ROOMS.has(room) && !ALONE_ROOMS.has(room));
-    await Promise.all([runRustTests(context), runRooms(context, needAddon, FILE_TIMEOUT_MS)]);
+    await Promise.all([
+      withTargetLock(progress, () => runRustTests(context)),
+      runRooms(context, needAddon, FILE_TIMEOUT_MS),
+    ]);
     await runRooms(context, alone, CLUSTER_FILE_TIMEOUT_MS);
   }
   progress.line(`  done in ${elapsed(Date.now() - started)}`);
