@@ -1,4 +1,4 @@
-import type { Entry, HardState, Message } from './messages.js';
+import type { Entry, HardState, Message, ReplicaId } from './messages.js';
 
 /**
  * Names what a Ready asked to be written, and comes back as the report that it is on disk.
@@ -8,9 +8,10 @@ import type { Entry, HardState, Message } from './messages.js';
  */
 export interface Persist {
   readonly epoch: number;
-  /** The durable term: of the hard state in force when this Ready was made. */
+  /** Of the hard state in force when this Ready was made. */
   readonly term: number;
-  /** The last entry, after this Ready's appends. */
+  readonly vote: ReplicaId;
+  /** The last entry of the log, this Ready's appends included. */
   readonly lastIndex: number;
   readonly lastTerm: number;
 }
@@ -23,17 +24,17 @@ export interface ReadState {
 
 /** What must happen outside, now. Handed out once and frozen: the host may hold it across turns. */
 export interface Ready {
-  /** To be written before `append`. null: unchanged since the last Ready. */
+  /** To be written before `append`. null: no need to write; term and vote are as in an earlier Ready. */
   readonly hardState: HardState | null;
   /** To the log, in this order. The first one may overwrite: what the log holds from its index on is superseded. */
   readonly append: readonly Entry[];
-  /** The blank entry of a new leader, contained in `append`: its bytes are the host's to make. null: none. */
+  /** The blank entry of a new leader, one of `append`: its bytes are the host's to make. null: none. */
   readonly blank: Entry | null;
   /** To be returned to `onDurable` when hardState and append are on disk. null: nothing to write. */
   readonly persist: Persist | null;
   /** True whatever becomes of our disk. */
   readonly sendNow: readonly Message[];
-  /** Promises that only a disk can keep: to be sent once `persist` (of this or, if null, an earlier Ready) is durable. */
+  /** Promises that only a disk can keep: to be sent once all that was asked to be written so far, this Ready's included, is durable. */
   readonly sendWhenDurable: readonly Message[];
   /** Committed, durable here, with all below it. Never goes back. */
   readonly applyUpTo: number;
@@ -41,3 +42,7 @@ export interface Ready {
   /** Contexts of reads that will not be answered: leadership was lost. */
   readonly readsLost: readonly number[];
 }
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
+
+export type Proposed = { readonly index: number } | { readonly refused: 'not-leader' | 'uncommitted-limit' };

@@ -1,0 +1,255 @@
+import type { RaftConfig } from './config.js';
+import { Inflights } from './inflights.js';
+import { invariant } from './invariant.js';
+import type { Append, AppendReply, Heartbeat, HeartbeatReply, Message, ReplicaId } from './messages.js';
+import { Progress, type ProgressStatus } from './progress.js';
+import type { Majority } from './quorum.js';
+import type { RaftLog } from './raft-log.js';
+import type { ReadOnly } from './read-only.js';
+
+/**
+ * A replica's leadership of one term: what each follower has, what it should be told next, what is committed.
+ *
+ * Nothing is sent while an input is handled. Inputs change what followers lack; `tell`, called once when a Ready is made,
+ * sends each of them what it lacks then. So all proposals of a turn share an append, and every message carries the newest
+ * commit index and read round.
+ */
+export class Leadership {
+  readonly term: number;
+  readonly #config: RaftConfig;
+  readonly #majority: Majority;
+  readonly #log: RaftLog;
+  readonly #reads: ReadOnly;
+  readonly #followers = new Map<ReplicaId, Progress>();
+  #truncatable: number;
+  #news = true; // may somebody lack something?
+  #heartbeatElapsed = 0;
+  #windowElapsed = 0; // of check-quorum
+
+  /** The log must not yet hold an entry of `term`. */
+  constructor(
+    config: RaftConfig,
+    majority: Majority,
+    log: RaftLog,
+    reads: ReadOnly,
+    term: number,
+    truncatable: number,
+  ) {
+    invariant(log.lastTerm < term, 'a leader starts without entries of its term', log.lastTerm, term);
+    this.term = term;
+    this.#config = config;
+    this.#majority = majority;
+    this.#log = log;
+    this.#reads = reads;
+    this.#truncatable = truncatable;
+    let session = 0;
+    for (const id of majority.voters) {
+      if (id === config.id) continue;
+      session += 1;
+      const inflights = new Inflights(config.inflightMessagesMax, config.inflightBytesMax);
+      this.#followers.set(id, new Progress(id, session, log.last + 1, inflights));
+    }
+  }
+
+  /** Might `tell` have something to say? */
+  get news(): boolean {
+    return this.#news;
+  }
+
+  /** Up to here, no member that the log is kept for needs it from anybody else. Never goes back. */
+  get truncatable(): number {
+    return this.#truncatable;
+  }
+
+  /** Is an entry of this term committed, so that the commit index is known to cover all that earlier leaders committed? */
+  get commitIsCurrent(): boolean {
+    return this.#log.termAt(this.#log.commit) === this.term;
+  }
+
+  /** The log grew, here or on our disk, or was compacted. */
+  logChanged(): void {
+    this.#news = true;
+    this.#advance();
+  }
+
+  /** A read waits for a round. */
+  readAsked(): void {
+    this.#news = true;
+  }
+
+  onReply(m: AppendReply | HeartbeatReply): void {
+    const follower = this.#followers.get(m.from);
+    if (follower === undefined || follower.session !== m.session) return; // a stranger, or an earlier relation
+    this.#news = true;
+    follower.heard();
+    if (m.round > follower.ackedRound) {
+      follower.ackedRound = m.round;
+      this.#confirmReads();
+    }
+    if (m.type === 'heartbeatReply' || m.granted) this.#acknowledged(follower, m.index);
+    else follower.refuse(m.index, this.#log.lastAtMost(m.hintIndex, m.hintTerm));
+    if (m.type === 'heartbeatReply') follower.heartbeatAnswered();
+  }
+
+  /** The transport lost the connection, and with it whatever was on its way. */
+  onUnreachable(id: ReplicaId): void {
+    const follower = this.#followers.get(id);
+    if (follower?.state === 'replicate') follower.probe();
+    this.#news = true;
+  }
+
+  /** False: a whole window has passed without a word from a majority, and somebody else may lead. */
+  tick(afterPause: boolean): boolean {
+    this.#heartbeatElapsed += 1;
+    if (this.#heartbeatElapsed >= this.#config.heartbeatTicks) {
+      this.#heartbeatElapsed = 0;
+      for (const follower of this.#followers.values()) follower.heartbeatDue = true;
+      this.#news = true;
+    }
+    this.#windowElapsed = afterPause ? 0 : this.#windowElapsed + 1;
+    if (this.#windowElapsed < this.#config.electionTicks) return true;
+    this.#windowElapsed = 0;
+    const { id } = this.#config;
+    const verdict = this.#majority.verdict((voter) => voter === id || this.#followers.get(voter)?.active === true);
+    for (const follower of this.#followers.values()) follower.endWindow();
+    this.#advance();
+    return verdict === 'won';
+  }
+
+  /** Sends every follower what it lacks. */
+  tell(send: (m: Message) => void): void {
+    this.#news = false;
+    if (this.#reads.asking && this.commitIsCurrent) {
+      this.#reads.open(this.#log.commit);
+      this.#confirmReads();
+    }
+    for (const follower of this.#followers.values()) this.#tellOne(follower, send);
+  }
+
+  status(): ProgressStatus[] {
+    const { id } = this.#config;
+    const { durable, last } = this.#log;
+    const own: ProgressStatus = {
+      id,
+      state: 'replicate',
+      match: durable,
+      next: last + 1,
+      active: true,
+      outrun: false,
+      inflightMessages: 0,
+      inflightBytes: 0,
+    };
+    return this.#majority.voters.map((voter) => {
+      const f = this.#followers.get(voter);
+      if (f === undefined) return own;
+      return {
+        id: voter,
+        state: f.state,
+        match: f.match,
+        next: f.next,
+        active: f.active || !f.absent,
+        outrun: this.#isOutrun(f),
+        inflightMessages: f.inflights.count,
+        inflightBytes: f.inflights.bytes,
+      };
+    });
+  }
+
+  #acknowledged(follower: Progress, index: number): void {
+    invariant(index <= this.#log.last, 'nobody acknowledges what was never sent: index, last', index, this.#log.last);
+    const advanced = follower.acknowledge(index);
+    if (follower.state === 'lost' && follower.match >= this.#log.compacted) follower.probe();
+    if (advanced) this.#advance();
+  }
+
+  // SAFETY: reads confirmed by rounds (rule of §6.4 of the thesis).
+  // Claim:   when a read is answered with `index`, everything committed before it was asked lies at or below `index`.
+  // Why:     `index` is the commit index when the round began, after the read was asked. It covers all that earlier leaders
+  //          committed, as an entry of our own term is committed; and no later leader can have committed anything before
+  //          a majority repeated the round, as each of them was still in our term when it did so.
+  // Rests:   rounds are never reused; replies count within their term and session; a replica replies in its current
+  //          term, and only once that term is durable (RaftNode.#reply).
+  // Checked: transcripts/read-new-leader.txt, read-without-quorum.txt, read-reordered.txt; paper.test.ts, thesis 6.4.
+  #confirmReads(): void {
+    this.#reads.confirm(this.#majority.reached(this.#ackedRoundOf));
+  }
+
+  // SAFETY: entries go to followers while our own disk still writes them (Ongaro 2014, §10.2.1), and old terms' entries
+  // are never committed by counting (§5.4.2).
+  // Claim:   a committed entry is durable on a majority, and every later leader holds it.
+  // Why:     everybody, this replica included, counts only with what is on its disk; and the entry at the new commit
+  //          index is of our own term, so whoever lacks it cannot win an election against that majority (§5.4.1).
+  // Rests:   rule 2 for followers' acknowledgements; RaftLog.markDurable for our own.
+  // Checked: transcripts/leader-disk-slow.txt, figure-8.txt; random.test.ts, CommittedOnQuorum after every step.
+  #advance(): void {
+    const log = this.#log;
+    const index = this.#majority.reached(this.#matchOf);
+    if (index > log.commit && log.termAt(index) === this.term && log.commitTo(index)) this.#news = true;
+    this.#advanceTruncatable();
+  }
+
+  #advanceTruncatable(): void {
+    let least = Math.min(this.#log.durable, this.#log.commit);
+    for (const follower of this.#followers.values()) {
+      if (follower.match < least && !this.#isOutrun(follower)) least = follower.match;
+    }
+    this.#truncatable = Math.max(this.#truncatable, least);
+  }
+
+  /**
+   * Is the follower so far behind that the log is no longer kept for it? It is still sent what the log has.
+   *
+   * A new leader knows nothing about anybody's match: until a follower's position is established, or a whole window has
+   * passed in silence, it is behind in appearance only.
+   */
+  #isOutrun(follower: Progress): boolean {
+    if (follower.state === 'lost') return true;
+    if (!follower.settled && !follower.absent) return false;
+    return this.#log.bytesBetween(follower.match, this.#log.last) > this.#config.catchUpBytesMax;
+  }
+
+  #tellOne(follower: Progress, send: (m: Message) => void): void {
+    const log = this.#log;
+    if (follower.state !== 'lost' && follower.next - 1 < log.compacted) follower.lose();
+    while (follower.wants(log.last)) send(this.#append(follower));
+    const unheardRound = this.#reads.round > follower.toldRound;
+    if (!follower.heartbeatDue && !unheardRound && !follower.missesCommit(log.commit)) return;
+    follower.heartbeatDue = false;
+    send(this.#heartbeat(follower));
+  }
+
+  #append(follower: Progress): Append {
+    const index = follower.next - 1;
+    const last = follower.asksOnly ? index : this.#log.fit(index, this.#config.appendBytesMax);
+    const logTerm = this.#log.termAt(index);
+    follower.sent(last, this.#log.bytesBetween(index, last));
+    return { type: 'append', ...this.#envelope(follower), index, logTerm, entries: [], last };
+  }
+
+  #heartbeat(follower: Progress): Heartbeat {
+    return { type: 'heartbeat', ...this.#envelope(follower) };
+  }
+
+  #envelope(follower: Progress): Omit<Heartbeat, 'type'> {
+    const commit = this.#log.commit;
+    const round = this.#reads.round;
+    follower.toldCommit(commit);
+    follower.toldRound = round;
+    const truncatable = this.#truncatable;
+    return {
+      from: this.#config.id,
+      to: follower.id,
+      term: this.term,
+      session: follower.session,
+      commit,
+      truncatable,
+      round,
+    };
+  }
+
+  readonly #matchOf = (id: ReplicaId): number =>
+    id === this.#config.id ? this.#log.durable : (this.#followers.get(id)?.match ?? 0);
+
+  readonly #ackedRoundOf = (id: ReplicaId): number =>
+    id === this.#config.id ? this.#reads.round : (this.#followers.get(id)?.ackedRound ?? 0);
+}
