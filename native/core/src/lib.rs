@@ -10,5 +10,8 @@
 //! ```
 //! Each module imports only from those below it.
 
+pub mod command;
+pub mod generated;
 pub mod record;
+pub mod store;
 pub mod sys;

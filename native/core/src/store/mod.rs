@@ -1,0 +1,48 @@
+//! The state machine: what the log says, in RocksDB.
+//!
+//! ```text
+//! store      one database: open, apply, read, scan, flush
+//! ├── burst        consecutive records, evaluated in log order over an overlay, written as one WriteBatch
+//! │   ├── evaluate, transact, delete_range   what each command does
+//! │   ├── overlay, arena                     what the burst has written so far
+//! │   ├── drafts                             what the burst has done to sessions
+//! │   └── rows, representation               results out, WriteBatch in
+//! ├── sessions     the session table and its stored form
+//! ├── read, scan, views                      one snapshot, two tiers, pinned views
+//! └── database, keys, options, error         RocksDB itself
+//! ```
+//! In:   log records, `ReadBatch` and `ScanRequest` bytes.
+//! Out:  `ResultBatch`, `ReadResult` and `ScanPage` bytes; the applied and the flushed index.
+//! Not:  the log, threads, clocks (the caller says what time it is), Raft.
+//! May import: `command`, `record`, `generated`.
+//!
+//! Everything that a record changes, sessions and applied index included, is in one WriteBatch without RocksDB's own
+//! log: the Raft log is the log, and what a crash takes from the memtable is applied again. Closing is a crash.
+
+mod arena;
+mod burst;
+mod database;
+mod delete_range;
+mod drafts;
+mod encode;
+mod error;
+mod evaluate;
+mod keys;
+mod options;
+mod overlay;
+mod read;
+mod representation;
+mod rows;
+mod scan;
+mod sessions;
+mod status;
+#[allow(clippy::module_inception)]
+mod store;
+mod transact;
+mod views;
+
+pub use error::StoreError;
+pub use options::{Compression, MemoryDisk, StoreLimits, StoreOptions};
+pub use read::{Peek, ReadView, Tier};
+pub use status::StoreStatus;
+pub use store::{Applied, ApplyMode, Store};

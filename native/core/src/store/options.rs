@@ -1,0 +1,144 @@
+//! How a store is opened.
+
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, Env, LogLevel, Options,
+};
+
+use super::StoreError;
+use crate::command::limits;
+
+const MIB: u64 = 1024 * 1024;
+
+/// Of table blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    None,
+    Lz4,
+    Zstd,
+}
+
+/// Files in memory that outlive the store: reopening finds what was flushed, as after a crash. For tests.
+#[derive(Clone)]
+pub struct MemoryDisk(Env);
+
+impl MemoryDisk {
+    /// An empty one. Clones are the same disk.
+    pub fn new() -> Result<MemoryDisk, StoreError> {
+        Ok(MemoryDisk(Env::mem_env()?))
+    }
+}
+
+/// Limits of apply and of views. The first two are constants of the format: only tests change them.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreLimits {
+    pub sessions_max: usize,
+    pub delete_range_keys_max: usize,
+    pub views_max: usize,
+    /// A pinned view that was not used for so long is released.
+    pub view_idle_ms: u64,
+}
+
+impl Default for StoreLimits {
+    fn default() -> StoreLimits {
+        StoreLimits {
+            sessions_max: limits::SESSIONS_MAX,
+            delete_range_keys_max: limits::DELETE_RANGE_KEYS_MAX,
+            views_max: 64,
+            view_idle_ms: 30_000,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// Of table blocks, indexes and filters.
+    pub cache_bytes: usize,
+    /// Written to before it is flushed; up to three exist.
+    pub memtable_bytes: usize,
+    pub compression: Compression,
+    pub max_open_files: i32,
+    /// Threads of RocksDB for flushes and compactions, shared by all stores of the process.
+    pub background_jobs: i32,
+    /// None: real files.
+    pub memory: Option<MemoryDisk>,
+    /// Begins the ids of pinned views. Random for each opening, so that no id of another replica, or of this one before
+    /// it was restarted, names a view here.
+    pub view_seed: u64,
+    pub limits: StoreLimits,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions {
+            cache_bytes: 256 * MIB as usize,
+            memtable_bytes: 64 * MIB as usize,
+            compression: Compression::Lz4,
+            max_open_files: 1024,
+            background_jobs: 2,
+            memory: None,
+            view_seed: 0,
+            limits: StoreLimits::default(),
+        }
+    }
+}
+
+impl StoreOptions {
+    /// The options of the database. Why each: docs/design.md and the measurements behind it.
+    pub(super) fn database(&self) -> Result<Options, StoreError> {
+        // Not among the setters of the crate. What is not flushed is in the Raft log.
+        let mut options =
+            Options::default().get_options_from_string("avoid_flush_during_shutdown=true")?;
+        options.create_if_missing(true);
+        options.set_paranoid_checks(true);
+        if let Some(memory) = &self.memory {
+            options.set_env(&memory.0);
+        }
+        options.set_max_open_files(self.max_open_files);
+        options.set_max_background_jobs(self.background_jobs);
+        options.set_bytes_per_sync(MIB);
+        options.set_avoid_unnecessary_blocking_io(true);
+        // There is one writer: the concurrent memtable insert would only cost.
+        options.set_allow_concurrent_memtable_write(false);
+        self.memtables_and_levels(&mut options);
+        options.set_block_based_table_factory(&self.tables());
+        // RocksDB's own log file: errors and warnings, two files of at most 4 MiB; no periodic statistics.
+        options.set_log_level(LogLevel::Warn);
+        options.set_keep_log_file_num(2);
+        options.set_max_log_file_size(4 * MIB as usize);
+        options.set_stats_dump_period_sec(0);
+        options.set_stats_persist_period_sec(0);
+        Ok(options)
+    }
+
+    fn memtables_and_levels(&self, options: &mut Options) {
+        options.set_write_buffer_size(self.memtable_bytes);
+        options.set_max_write_buffer_number(3);
+        // Spares most misses the search of the skip list, for 1/50 of the memtable.
+        options.set_memtable_whole_key_filtering(true);
+        options.set_memtable_prefix_bloom_ratio(0.02);
+        options.set_level_compaction_dynamic_level_bytes(true);
+        options.set_level_zero_file_num_compaction_trigger(12);
+        options.set_level_zero_slowdown_writes_trigger(24);
+        options.set_level_zero_stop_writes_trigger(40);
+        options.set_max_bytes_for_level_base(512 * MIB);
+        options.set_target_file_size_base(64 * MIB);
+        options.set_compression_type(match self.compression {
+            Compression::None => DBCompressionType::None,
+            Compression::Lz4 => DBCompressionType::Lz4,
+            Compression::Zstd => DBCompressionType::Zstd,
+        });
+    }
+
+    fn tables(&self) -> BlockBasedOptions {
+        let mut tables = BlockBasedOptions::default();
+        tables.set_block_cache(&Cache::new_lru_cache(self.cache_bytes));
+        tables.set_format_version(5);
+        tables.set_bloom_filter(10.0, false);
+        tables.set_whole_key_filtering(true);
+        tables.set_cache_index_and_filter_blocks(true);
+        tables.set_cache_index_and_filter_blocks_with_high_priority(true);
+        tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        tables.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+        tables
+    }
+}
