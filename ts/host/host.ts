@@ -1,0 +1,438 @@
+// ts/host: what joins the pure core, the log and state machine, and the network. The only room that has turns and timers.
+//
+// In:   frames of peers (NetworkHost), progress of the storage, proposals and reads of the service above (HostService).
+// Out:  records to the log, frames to peers, entries to the state machine; then what became of proposals and reads.
+// Not:  what a command means, clients, sessions (ts/kv). What Raft says (ts/raft): the host does as a Ready tells it.
+// May import: ts/raft, ts/base, ts/proto, ts/storage, ts/transport.
+//
+// host.ts is the event loop of one replica: turns, ticks, failure. What it runs:
+//   group.ts      one group: Ready to writes, messages, applied entries     membership.ts  who may vote: uids
+//   proposals.ts  the commands of a turn, as records                        inbound.ts     a leader's records, checked
+//   outbox.ts     the messages of a turn, as one frame for each peer        applier.ts     when entries are applied
+// Start at Host.#turn: that is the order in which everything happens.
+import type { Clock, Random, Timer } from '../base/clock.js';
+import { EraftError } from '../base/errors.js';
+import { LIMITS } from '../base/limits.js';
+import type { Logger } from '../base/logger.js';
+import { decodeRaftFrame, PEER_FRAME } from '../proto/peer-frames.js';
+import { PEER_PROTOCOL, type PeerHello } from '../proto/peer-hello.js';
+import { malformed } from '../proto/table.js';
+import type { ReplicaId } from '../raft/messages.js';
+import type { GroupRecovery, Progress, Storage } from '../storage/index.js';
+import { judgeHello } from '../transport/handshake.js';
+import type { Network, NetworkHost } from '../transport/network.js';
+import { Answers } from './answers.js';
+import { Group, type GroupListener } from './group.js';
+import { Membership } from './membership.js';
+import { type HostTimes, type ReplicaLimits, TICKS_PER_HEARTBEAT } from './options.js';
+import { Outbox } from './outbox.js';
+import { Tags } from './tags.js';
+
+/** The service above the groups, as the host calls it. None of these may throw, but for errors of the storage. */
+export interface HostService<W> extends GroupListener<W> {
+  /** The turn's own work first: give proposals to the group, ask it for reads. */
+  beforeTurn(): void;
+  /** Results, applied indexes and answered rounds are in: answer whom they answer. True: something was handed to the storage. */
+  afterApply(): boolean;
+  /** Role, term or leader are no longer what they were. */
+  onRole(): void;
+  onTick(now: number): void;
+  onForward(from: ReplicaId, kind: number, head: Uint8Array, tail: Uint8Array): void;
+  onConnected(id: ReplicaId, connected: boolean): void;
+  /** Nothing will be answered any more. */
+  onFailed(error: EraftError): void;
+}
+
+export interface HostOptions {
+  readonly id: ReplicaId;
+  readonly voters: readonly ReplicaId[];
+  readonly group: number;
+  readonly storage: Storage;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits: ReplicaLimits;
+  readonly times: HostTimes;
+  readonly clientAddress: string;
+  readonly peerAddress: string;
+}
+
+/** What is known of another replica. */
+export interface PeerFacts {
+  clientAddress: string;
+  peerAddress: string;
+  uid: string;
+  refused: string;
+}
+
+export class Host<W> implements NetworkHost {
+  readonly membership: Membership;
+  readonly group: Group<W>;
+  readonly peers = new Map<ReplicaId, PeerFacts>();
+  readonly tags = new Tags();
+  readonly answers: Answers;
+  failure: EraftError | null = null;
+  /** Why this replica does not take part, or what else its operator should know; '' = nothing. */
+  problem = '';
+  readonly #options: HostOptions;
+  readonly #outbox: Outbox;
+  readonly #tickMs: number;
+  #service: HostService<W> | null = null;
+  #progress: Progress;
+  #saving: { ticket: number; bytes: Uint8Array }[] = [];
+  #confIndex: number;
+  #turnAsked = false;
+  #sent = false;
+  #tickTimer: Timer | null = null;
+  #lastTick: number;
+  #stalled = false;
+  #flushAskedAt = 0;
+  #stopped = false;
+  #seen = { role: '', term: 0, leader: 0 };
+
+  constructor(options: HostOptions) {
+    const { storage, times, id, group } = options;
+    this.#options = options;
+    this.#tickMs = times.heartbeatIntervalMs / TICKS_PER_HEARTBEAT;
+    this.#lastTick = options.clock.now();
+    this.#outbox = new Outbox(options.network, storage.log, this.tags);
+    this.#progress = storage.poll();
+    this.answers = new Answers(storage, this.tags);
+    const recovery = storage.groups().find((g) => g.group === group) ?? nothingOf(group);
+    this.#confIndex = recovery.confIndex;
+    const { uid, blank } = storage.identity;
+    this.membership = new Membership({ id, uid, blank, voters: options.voters, saved: recovery.conf });
+    const electionTicks = Math.ceil(times.electionTimeoutMs / this.#tickMs);
+    this.group = new Group<W>({
+      group,
+      log: storage.log,
+      machine: storage.machine,
+      recovery,
+      membership: this.membership,
+      outbox: this.#outbox,
+      clock: options.clock,
+      logger: options.logger,
+      limits: options.limits,
+      electionTicks,
+      heartbeatTicks: TICKS_PER_HEARTBEAT,
+      jitter: () => Math.min(electionTicks - 1, Math.floor(options.random() * electionTicks)),
+      wake: () => this.wake(),
+      onConf: (index, corrected) => this.#onConf(index, corrected),
+    });
+    this.group.node.mayCampaign(this.membership.standing === 'member');
+  }
+
+  /** Takes part from now on. @throws EraftError when the network cannot be started */
+  async start(service: HostService<W>): Promise<void> {
+    this.#service = service;
+    this.group.listen(service);
+    this.#admitIfKnown();
+    await this.#options.network.start(this);
+    this.#armTick();
+    this.wake();
+  }
+
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  /** Asks for a turn, at the end of what arrives now. */
+  wake(): void {
+    if (this.#turnAsked || this.#stopped) return;
+    this.#turnAsked = true;
+    this.#options.clock.endOfTurn(() => this.#turn());
+  }
+
+  /** Something was given to the network outside of a turn. */
+  sent(): void {
+    this.#sent = true;
+    this.wake();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#tickTimer?.cancel();
+    this.group.applier.stop();
+  }
+
+  /** Latches: from now on this replica answers nothing, says nothing and writes nothing. The process lives on. */
+  fail(cause: unknown): void {
+    if (this.failure !== null || this.#stopped) return;
+    const why = this.#options.storage.failure() ?? cause;
+    const text = why instanceof Error ? why.message : String(why);
+    const error = new EraftError(
+      'ERAFT_FAILED',
+      `replica ${this.#options.id} has failed and takes no part any more: ${text}`,
+      {
+        cause: why,
+        outcome: 'unknown',
+      },
+    );
+    this.failure = error;
+    this.problem = error.message;
+    this.stop();
+    this.#options.logger.error('the replica has failed', { error: why });
+    this.#service?.onFailed(error);
+    void this.#options.network.close();
+  }
+
+  // ---- one turn
+
+  #turn(): void {
+    this.#turnAsked = false;
+    if (this.#stopped) return;
+    try {
+      this.#poll();
+      this.#service?.beforeTurn();
+      this.group.propose();
+      this.#work();
+      this.group.endTurn();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** What the storage has done since the last turn. */
+  #poll(): void {
+    const { storage } = this.#options;
+    this.#progress = storage.poll();
+    if (this.#progress.failed !== 0) throw storage.failure() ?? new Error('the storage has failed');
+    this.group.durable(this.#progress.durable);
+    this.#saved(this.#progress.durable);
+    if (this.group.applier.progress()) this.group.node.onApplied(this.group.applier.applied);
+    if (this.#progress.answersBytes > 0) this.answers.drain();
+  }
+
+  /** Ready, apply, answers; and again, as long as one of them leads to more. */
+  #work(): void {
+    const { group } = this;
+    const service = this.#service;
+    for (;;) {
+      group.work();
+      if (group.applier.run((from, to) => service?.wantsResults(from, to) ?? false)) {
+        group.node.onApplied(group.applier.applied);
+      }
+      const more = service?.afterApply() ?? false;
+      if (!more && !group.node.hasReady()) break;
+      if (group.isBlocked) break;
+    }
+    this.#tellRole();
+    if (this.#outbox.flush() || this.#sent) this.#options.network.flush();
+    this.#sent = false;
+  }
+
+  #tellRole(): void {
+    const { role, term, leader } = this.group.node;
+    const seen = this.#seen;
+    if (seen.role === role && seen.term === term && seen.leader === leader) return;
+    if (seen.role !== role || seen.leader !== leader) {
+      this.#options.logger.info('role', { replica: this.#options.id, role, term, leader });
+    }
+    this.#seen = { role, term, leader };
+    this.#service?.onRole();
+  }
+
+  // ---- time
+
+  #armTick(): void {
+    if (this.#stopped) return;
+    this.#tickTimer = this.#options.clock.after(this.#tickMs, () => this.#onTimer());
+  }
+
+  // SAFETY: rule 8, a pause is not evidence.
+  // Claim:   what the others did while this process stood still is heard before anything is concluded from their silence.
+  // Why:     one tick per timer call, however many were missed. After a gap of more than two heartbeats the tick waits for
+  //          two ends of turn, between which the sockets are polled and what they hold is stepped, and tells the core so;
+  //          and no write is held to be stalled, as its completion may be among what was not heard.
+  // Checked: test/host/pause.test.ts.
+  #onTimer(): void {
+    const { clock, times } = this.#options;
+    const now = clock.now();
+    const paused = now - this.#lastTick > 2 * times.heartbeatIntervalMs + this.#tickMs;
+    this.#lastTick = now;
+    if (!paused) this.#tick(false);
+    else {
+      this.#options.logger.warn('this process stood still', { replica: this.#options.id });
+      clock.endOfTurn(() => clock.endOfTurn(() => this.#tick(true)));
+    }
+  }
+
+  #tick(afterPause: boolean): void {
+    if (this.#stopped) return;
+    this.#armTick();
+    const now = this.#options.clock.now();
+    try {
+      if (!afterPause) this.#judgeDisk(now);
+      if (this.membership.standing === 'member') this.group.node.tick(afterPause);
+      this.#service?.onTick(now);
+      this.#maintain(now);
+    } catch (error) {
+      this.fail(error);
+    }
+    this.wake();
+  }
+
+  /** A write that has been waiting longer than an election takes: whoever leads with such a disk holds everybody up. */
+  #judgeDisk(now: number): void {
+    const pendingMs = this.group.pendingMs(now);
+    const stalled = pendingMs > this.#options.times.electionTimeoutMs;
+    if (stalled === this.#stalled) return;
+    this.#stalled = stalled;
+    if (stalled) this.#options.logger.warn('the disk has stalled', { replica: this.#options.id, pendingMs });
+    else this.#options.logger.info('the disk works again', { replica: this.#options.id });
+    this.group.node.diskStalled(stalled);
+  }
+
+  /** Cuts the log behind what everybody has and the store has flushed; has the store flush when the log has grown too long. */
+  #maintain(now: number): void {
+    const { storage, limits } = this.#options;
+    const { group } = this.group;
+    const { node, applier } = this.group;
+    const to = Math.min(node.truncatable, storage.machine.flushed(group));
+    if (to >= node.firstIndex) storage.log.truncate(group, to);
+    const compacted = Math.min(storage.log.compacted(group), applier.applied);
+    if (compacted >= node.firstIndex) node.onCompacted(compacted);
+    const long = limits.maxLogBytes >= 0 && this.#progress.logBytes > limits.maxLogBytes;
+    if (!long || now - this.#flushAskedAt < 1_000 || storage.machine.flushed(group) >= applier.applied) return;
+    this.#flushAskedAt = now;
+    storage.machine.flush();
+  }
+
+  // ---- membership
+
+  #onConf(index: number, corrected: readonly ReplicaId[]): void {
+    this.#confIndex = index;
+    this.#saveMembership();
+    for (const id of corrected) this.#options.network.disconnect(id);
+    if (this.membership.standing !== 'stranger') return;
+    this.group.node.mayCampaign(false);
+    this.#disowned('a committed membership names another uid in its place');
+  }
+
+  #saveMembership(): void {
+    const bytes = this.membership.encode();
+    const ticket = this.#options.storage.log.saveConf(this.group.group, this.#confIndex, bytes);
+    this.#saving.push({ ticket, bytes });
+  }
+
+  #saved(durable: number): void {
+    let news = false;
+    while ((this.#saving[0]?.ticket ?? Number.POSITIVE_INFINITY) <= durable) {
+      const saved = this.#saving.shift();
+      if (saved !== undefined && this.membership.saved(saved.bytes)) news = true;
+    }
+    if (news) this.#options.network.announce();
+  }
+
+  #admitIfKnown(): void {
+    if (!this.membership.mayBeAdmitted) return;
+    this.#options.storage.setMemberKnown();
+    this.membership.admit();
+    this.group.node.mayCampaign(true);
+    this.#options.logger.info('this replica takes part from now on', { replica: this.#options.id });
+    this.#options.network.announce();
+    this.wake();
+  }
+
+  #disowned(why: string): void {
+    this.problem =
+      `replica ${this.#options.id} takes no part: ${why}. Its data folder was emptied or exchanged; ` +
+      'give it back its own, or remove and add the replica';
+    this.#options.logger.error(this.problem, { code: 'ERAFT_REPLICA_UNKNOWN', uid: this.membership.uid });
+    this.#service?.onRole();
+  }
+
+  // ---- NetworkHost
+
+  hello(to: ReplicaId): PeerHello {
+    const { id, storage, clientAddress, peerAddress } = this.#options;
+    return {
+      ...PEER_PROTOCOL,
+      cluster: storage.identity.cluster,
+      replica: id,
+      uid: this.membership.uid,
+      to,
+      clientAddress,
+      peerAddress,
+      blank: this.membership.standing !== 'member',
+      knownUid: this.membership.knownUid(to),
+      refused: '',
+      frameBytesMax: LIMITS.peerFrameBytesMax,
+    };
+  }
+
+  judge(theirs: PeerHello, dialled: ReplicaId | null): string | null {
+    const { id, storage } = this.#options;
+    const { uid } = this.membership;
+    const memberUid = (other: ReplicaId) => this.membership.uidOf(other);
+    return judgeHello({ cluster: storage.identity.cluster, replica: id, uid, memberUid }, theirs, dialled);
+  }
+
+  onHello(theirs: PeerHello): void {
+    const { clientAddress, peerAddress, uid } = theirs;
+    this.peers.set(theirs.replica, { clientAddress, peerAddress, uid, refused: '' });
+    try {
+      if (this.membership.onHello(theirs)) this.#saveMembership();
+      this.#admitIfKnown();
+    } catch (error) {
+      this.fail(error);
+    }
+    this.wake();
+  }
+
+  onConnected(id: ReplicaId, connected: boolean): void {
+    this.#options.logger.info(connected ? 'peer connected' : 'peer disconnected', {
+      replica: this.#options.id,
+      peer: id,
+    });
+    if (!connected) this.group.node.onUnreachable(id);
+    this.#service?.onConnected(id, connected);
+    this.wake();
+  }
+
+  onRefused(id: ReplicaId, by: 'us' | 'them', why: string): void {
+    const facts = this.peers.get(id) ?? { clientAddress: '', peerAddress: '', uid: '', refused: '' };
+    facts.refused = why;
+    this.peers.set(id, facts);
+    if (why === '') return;
+    const who = by === 'us' ? 'a peer was refused' : 'a peer refuses this replica';
+    this.#options.logger.error(who, { replica: this.#options.id, peer: id, why });
+    if (!why.startsWith('ERAFT_REPLICA_UNKNOWN') || !why.includes(this.membership.uid)) return;
+    const wasBlank = this.membership.standing === 'blank';
+    this.membership.disown();
+    if (wasBlank) this.#disowned(why);
+  }
+
+  onFrame(from: ReplicaId, kind: number, head: Uint8Array, tail: Uint8Array): void {
+    if (this.#stopped) return;
+    if (kind === PEER_FRAME.raft) this.#onRaft(from, head, tail);
+    else this.#service?.onForward(from, kind, head, tail);
+    this.wake();
+  }
+
+  #onRaft(from: ReplicaId, head: Uint8Array, tail: Uint8Array): void {
+    const { id } = this.#options;
+    for (const incoming of decodeRaftFrame(head, tail.length)) {
+      const { message, group } = incoming;
+      if (message.from !== from || message.to !== id)
+        throw malformed(`a message from ${message.from} to ${message.to}`);
+      if (group !== this.group.group) throw malformed(`a message for group ${group}`);
+      if (this.membership.standing !== 'member') continue;
+      try {
+        this.group.receive(incoming, tail);
+      } catch (error) {
+        if (EraftError.is(error) && error.code === 'ERAFT_BAD_REQUEST') throw error;
+        this.fail(error);
+        return;
+      }
+    }
+  }
+}
+
+function nothingOf(group: number): GroupRecovery {
+  const zeros = { term: 0, vote: 0, commit: 0, compactedIndex: 0, compactedTerm: 0, lastIndex: 0, lastTime: 0 };
+  const applied = { appliedIndex: 0, appliedRevision: 0, flushedIndex: 0 };
+  const nothing = { termRuns: new Float64Array(0), sizes: new Uint32Array(0), confIndex: 0, conf: undefined };
+  return { group, ...zeros, ...applied, ...nothing, nextRevision: 1 };
+}

@@ -1,0 +1,71 @@
+import type { ReplicaId } from '../raft/messages.js';
+
+/**
+ * What a replica is doing. `blank`: it has never taken part and asks its peers before it does. `unknown`: the cluster
+ * knows another uid in its place (an emptied disk). `failed`: it has met an error that it cannot survive. `unreachable`:
+ * it did not answer the replica that was asked.
+ */
+export type ReplicaRole =
+  | 'leader'
+  | 'follower'
+  | 'candidate'
+  | 'preCandidate'
+  | 'blank'
+  | 'unknown'
+  | 'failed'
+  | 'unreachable';
+
+export interface PeerStatus {
+  readonly id: ReplicaId;
+  readonly address: string;
+  readonly connected: boolean;
+  /** 16 hex digits; null while nobody has vouched for one. */
+  readonly uid: string | null;
+  /** Why it does not take us in, or we do not take it in. */
+  readonly refused?: string;
+  /** Seen by a leader: the last log index that it holds durably, and how it is being sent the rest. */
+  readonly match?: number;
+  readonly sending?: string;
+  /** Seen by a leader: it is so far behind that the log is no longer kept for it. */
+  readonly outrun?: boolean;
+}
+
+/** One replica; of one that is unreachable only the first four fields mean anything. */
+export interface ReplicaStatus {
+  readonly id: ReplicaId;
+  /** Where clients reach it. */
+  readonly address: string;
+  readonly reachable: boolean;
+  readonly role: ReplicaRole;
+  readonly peerAddress: string;
+  readonly term: number;
+  readonly leader: ReplicaId;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly lastIndex: number;
+  readonly firstIndex: number;
+  readonly revision: number;
+  readonly logBytes: number;
+  readonly storeBytes: number;
+  readonly snapshotBytes: number;
+  readonly diskFull: boolean;
+  readonly uid: string;
+  readonly version: string;
+  readonly problem?: string;
+  readonly peers: readonly PeerStatus[];
+  /** The client's types allow newer replicas to say more. */
+  readonly [more: string]: unknown;
+}
+
+export interface ClusterStatus {
+  readonly clusterId: string;
+  readonly leader: ReplicaId | null;
+  readonly replicas: readonly ReplicaStatus[];
+}
+
+export function unreachable(id: ReplicaId, address: string, peerAddress: string): ReplicaStatus {
+  const indexes = { term: 0, leader: 0, commitIndex: 0, appliedIndex: 0, lastIndex: 0, firstIndex: 0, revision: 0 };
+  const sizes = { logBytes: 0, storeBytes: 0, snapshotBytes: 0, diskFull: false };
+  const who = { id, address, peerAddress, reachable: false, role: 'unreachable', uid: '', version: '' } as const;
+  return { ...who, ...indexes, ...sizes, peers: [] };
+}
