@@ -334,6 +334,9 @@ fn check_condition(header: &Header) -> Result<(), BatchError> {
 }
 
 fn check_operation(header: &Header) -> Result<(), BatchError> {
+    if !(kind::PUT..=kind::INCREMENT).contains(&header.kind) {
+        return malformed("an unknown kind of operation");
+    }
     demand_key(header)?;
     match header.kind {
         kind::PUT | kind::APPEND if header.number != 0 => malformed("a number without use"),
@@ -342,8 +345,7 @@ fn check_operation(header: &Header) -> Result<(), BatchError> {
         kind::INCREMENT if header.number.unsigned_abs() > NUMBER_MAX as u64 => {
             malformed("a summand beyond 2^53")
         }
-        kind::INCREMENT => demand_nothing(header, false, false),
-        _ => malformed("an unknown kind of operation"),
+        _ => demand_nothing(header, false, false), // increment
     }
 }
 
