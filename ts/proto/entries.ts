@@ -16,6 +16,8 @@ export class EntryReader {
   #valueBytes = 0;
   #keyAt: number;
   #dataAt: number;
+  /** Some value is not here. */
+  leavesOut = false;
 
   /** @param slot - of the vector of entries; the data follow in the next slot. @throws ERAFT_BAD_REQUEST */
   constructor(table: TableReader, slot: number, keys: boolean) {
@@ -39,7 +41,9 @@ export class EntryReader {
       const keyBytes = word & KEY_LENGTH;
       if (!present && (word !== 0 || valueBytes !== 0)) throw malformed('bytes of an absent entry');
       if (keys ? !present || keyBytes === 0 || (word & LEFT_OUT) !== 0 : keyBytes !== 0) throw malformed('entry');
-      bytes += keyBytes + ((word & LEFT_OUT) === 0 ? valueBytes : 0);
+      if ((word & LEFT_OUT) === 0) bytes += valueBytes;
+      else this.leavesOut = true;
+      bytes += keyBytes;
       readU64(view, at + 8);
     }
     if (bytes !== dataBytes) throw malformed('entries and data differ');
@@ -55,6 +59,28 @@ export class EntryReader {
     this.#dataAt += this.keyBytes + (this.leftOut ? 0 : this.#valueBytes);
     this.#next++;
     return true;
+  }
+
+  /** How many entries lie behind, the current one included. */
+  get position(): number {
+    return this.#next;
+  }
+
+  /** Goes on by `count` entries. */
+  skip(count: number): void {
+    for (let i = 0; i < count; i++) this.next();
+  }
+
+  /** Bytes of all values of the next `count` entries if one of them is left out, else 0. Goes nowhere. */
+  peekLeftOut(count: number): number {
+    let bytes = 0;
+    let missing = false;
+    for (let i = this.#next; i < this.#next + count && i < this.count; i++) {
+      const at = this.#entries.start + i * ENTRY_BYTES;
+      bytes += this.#table.view.getUint32(at, true);
+      missing ||= (this.#table.view.getUint32(at + 4, true) & LEFT_OUT) !== 0;
+    }
+    return missing ? Math.max(bytes, 1) : 0;
   }
 
   get present(): boolean {
