@@ -86,9 +86,15 @@ export class Leadership {
       follower.ackedRound = m.round;
       this.#confirmReads();
     }
-    if (m.type === 'heartbeatReply' || m.granted) this.#acknowledged(follower, m.index);
-    else follower.refuse(m.index, this.#log.lastAtMost(m.hintIndex, m.hintTerm));
-    if (m.type === 'heartbeatReply') follower.heartbeatAnswered();
+    if (m.type === 'heartbeatReply') {
+      this.#acknowledged(follower, m.index);
+      follower.heartbeatAnswered();
+    } else if (m.granted) {
+      this.#acknowledged(follower, m.index);
+      follower.appendGranted();
+    } else {
+      follower.refuse(m.index, this.#log.lastAtMost(m.hintIndex, m.hintTerm));
+    }
   }
 
   /** The transport lost the connection, and with it whatever was on its way. */
@@ -205,6 +211,7 @@ export class Leadership {
   #isOutrun(follower: Progress): boolean {
     if (follower.state === 'lost') return true;
     if (!follower.settled && !follower.absent) return false;
+    if (follower.match < this.#log.compacted) return true;
     return this.#log.bytesBetween(follower.match, this.#log.last) > this.#config.catchUpBytesMax;
   }
 
@@ -212,9 +219,9 @@ export class Leadership {
     const log = this.#log;
     if (follower.state !== 'lost' && follower.next - 1 < log.compacted) follower.lose();
     while (follower.wants(log.last)) send(this.#append(follower));
-    const unheardRound = this.#reads.round > follower.toldRound;
-    if (!follower.heartbeatDue && !unheardRound && !follower.missesCommit(log.commit)) return;
-    follower.heartbeatDue = false;
+    const missesRound = this.#reads.round > follower.toldRound;
+    if (!follower.heartbeatDue && !missesRound && !follower.missesCommit(log.commit)) return;
+    if (follower.heartbeatDue) follower.heartbeatLeft();
     send(this.#heartbeat(follower));
   }
 

@@ -51,8 +51,10 @@ export class Progress {
   #probeLast = 0;
   #probeBytes = 0;
   #probesEmpty = false; // probe: the last guess was wrong or got lost, so the next one risks no bytes
-  #matchAtHeartbeat = 0;
-  #nudge = false; // replicate: in flight for a heartbeat without progress; ask with an empty append
+  #checking = false; // a timed heartbeat is out, whose answer shows whether anything got lost. At the last such answer:
+  #matchThen = 0;
+  #sentThen = 0;
+  #nudge = false; // replicate: what was on its way then has not arrived since; ask with an append, be it empty
 
   constructor(id: ReplicaId, session: number, next: number, inflights: Inflights) {
     this.id = id;
@@ -146,8 +148,12 @@ export class Progress {
       this.#next = Math.max(this.#next, index + 1);
     }
     if (this.#state === 'replicate') this.inflights.free(index);
-    else if (this.#state === 'probe' && this.#match >= this.#next - 1) this.#replicate();
     return advanced;
+  }
+
+  /** An append was granted, its `match` already taken in: if that was the probe's, its position is established. */
+  appendGranted(): void {
+    if (this.#state === 'probe' && this.#match >= this.#next - 1) this.#replicate();
   }
 
   /**
@@ -164,15 +170,24 @@ export class Progress {
     return true;
   }
 
-  /** A heartbeat was answered, its `match` already taken in: what has been silent since may be lost. */
+  /** A timed heartbeat has left. */
+  heartbeatLeft(): void {
+    this.heartbeatDue = false;
+    this.#checking = true;
+  }
+
+  /** A heartbeat was answered, its `match` already taken in. Once per timed one: what has made no progress may be lost. */
   heartbeatAnswered(): void {
+    if (!this.#checking) return;
+    this.#checking = false;
     if (this.#state === 'probe') {
       if (this.#probing) this.#probesEmpty = true;
       this.#probing = false;
     } else if (this.#state === 'replicate') {
-      this.#nudge = this.inflights.count > 0 && this.#match === this.#matchAtHeartbeat;
+      this.#nudge = this.#match === this.#matchThen && this.#match < this.#sentThen;
     }
-    this.#matchAtHeartbeat = this.#match;
+    this.#matchThen = this.#match;
+    this.#sentThen = this.#next - 1;
   }
 
   /** What was on its way is given up; start again after `match`. */
@@ -188,7 +203,8 @@ export class Progress {
   }
 
   #replicate(): void {
-    const { last, bytes } = { last: this.#probeLast, bytes: this.#probeBytes };
+    const last = this.#probeLast;
+    const bytes = this.#probeBytes;
     this.#enter('replicate');
     this.#settled = true;
     if (last < this.#next) return;
