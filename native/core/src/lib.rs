@@ -15,3 +15,4 @@ pub mod generated;
 pub mod record;
 pub mod store;
 pub mod sys;
+pub mod wal;

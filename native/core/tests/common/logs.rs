@@ -1,0 +1,213 @@
+//! What the log's tests share: a small log in memory, records, and a plain model of what must come back.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use eraft_core::record::{self, Header, KIND_COMMANDS};
+use eraft_core::sys::{FileSystem, MemoryFileSystem};
+use eraft_core::wal::{Batch, GroupState, HardState, Wal, WalError, WalOptions};
+
+pub const DIR: &str = "/log";
+pub const SEGMENT_BYTES: u64 = 8192;
+
+/// Small segments, stepped.
+pub fn options(salt: u64) -> WalOptions {
+    WalOptions {
+        segment_bytes: SEGMENT_BYTES,
+        tail_bytes: 2048,
+        frame_bytes_max: 1024,
+        threads: false,
+        direct_io: false,
+        salt,
+        clock_micros: Arc::new(|| 0),
+    }
+}
+
+pub fn open_with(
+    fs: &MemoryFileSystem,
+    options: WalOptions,
+) -> Result<(Wal, Vec<GroupState>), WalError> {
+    Wal::open(
+        Arc::new(fs.clone()),
+        Path::new(DIR),
+        options,
+        Arc::new(|| {}),
+    )
+}
+
+pub fn open(fs: &MemoryFileSystem, salt: u64) -> Result<(Wal, Vec<GroupState>), WalError> {
+    open_with(fs, options(salt))
+}
+
+/// The record that these tests put at (group, index, term): its payload follows from them.
+pub fn entry(group: u32, index: u64, term: u64, payload_bytes: usize) -> Vec<u8> {
+    let payload: Vec<u8> = (0..payload_bytes as u64)
+        .map(|i| (i ^ index ^ term << 3 ^ u64::from(group)) as u8)
+        .collect();
+    record::build(&payload, &header(group, index, term))
+}
+
+pub fn header(group: u32, index: u64, term: u64) -> Header {
+    let (time, first_revision) = (term * 1000 + index, index * 2);
+    Header {
+        kind: KIND_COMMANDS,
+        group,
+        index,
+        term,
+        time,
+        first_revision,
+        count: 2,
+    }
+}
+
+pub fn entries(group: u32, indexes: std::ops::RangeInclusive<u64>, term: u64) -> Batch {
+    let records = indexes
+        .flat_map(|index| entry(group, index, term, 100))
+        .collect();
+    Batch {
+        records,
+        ..Batch::default()
+    }
+}
+
+pub fn hard_state(group: u32, term: u64, vote: u32, commit: u64) -> Batch {
+    Batch {
+        hard_states: vec![(group, HardState { term, vote, commit })],
+        ..Batch::default()
+    }
+}
+
+/// Steps until there is nothing to do.
+pub fn settle(wal: &Wal) {
+    while wal.step() {}
+}
+
+/// Steps until all is durable, leaving idle work (marks, spares) undone where possible.
+pub fn step_until_durable(wal: &Wal, ticket: u64) {
+    while wal.durable() < ticket {
+        assert!(
+            wal.step(),
+            "stuck at {}: {:?}",
+            wal.durable(),
+            wal.failure()
+        );
+    }
+}
+
+/// Every log file of a disk, by name.
+pub fn files(fs: &MemoryFileSystem) -> BTreeMap<String, Vec<u8>> {
+    let names = fs.list(Path::new(DIR)).unwrap();
+    let read = |name: &String| eraft_core::sys::read_file(fs, &Path::new(DIR).join(name)).unwrap();
+    names
+        .iter()
+        .map(|name| (name.clone(), read(name)))
+        .collect()
+}
+
+/// What a group must hold: (term, bytes) of each entry from index 1 on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelGroup {
+    pub entries: Vec<Vec<u8>>,
+    pub hard_state: HardState,
+    pub conf: Option<(u64, Vec<u8>)>,
+}
+
+/// The plain model: what a log that never fails would hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Model {
+    pub groups: BTreeMap<u32, ModelGroup>,
+}
+
+impl Model {
+    pub fn apply(&mut self, batch: &Batch) {
+        for view in record::records(&batch.records).map(Result::unwrap) {
+            let Header { group, index, .. } = view.header();
+            let group = self.groups.entry(group).or_default();
+            group.entries.truncate(index as usize - 1);
+            group.entries.push(view.bytes().to_vec());
+        }
+        for &(group, hard_state) in &batch.hard_states {
+            self.groups.entry(group).or_default().hard_state = hard_state;
+        }
+        for (group, index, conf) in &batch.confs {
+            self.groups.entry(*group).or_default().conf = Some((*index, conf.clone()));
+        }
+    }
+
+    pub fn last(&self, group: u32) -> u64 {
+        self.groups
+            .get(&group)
+            .map_or(0, |group| group.entries.len() as u64)
+    }
+
+    /// True if the open log `wal`, recovered as `states`, holds exactly this; truncated entries aside.
+    pub fn matches(&self, wal: &Wal, states: &[GroupState]) -> Result<(), String> {
+        let known: BTreeMap<u32, &GroupState> =
+            states.iter().map(|state| (state.group, state)).collect();
+        for (number, group) in &self.groups {
+            let empty = GroupState {
+                group: *number,
+                ..GroupState::default()
+            };
+            let state = known.get(number).copied().unwrap_or(&empty);
+            let at = |what: &str| format!("group {number}: {what}: {state:?}");
+            if state.hard_state != group.hard_state || state.conf != group.conf {
+                return Err(at("hard state or configuration"));
+            }
+            if state.last_index != group.entries.len() as u64 {
+                return Err(at("last index"));
+            }
+            let kept = &group.entries[state.compacted_index as usize..];
+            let sizes: Vec<u32> = kept.iter().map(|entry| entry.len() as u32).collect();
+            if state.sizes != sizes || state.term_runs != term_runs(kept, state.compacted_index + 1)
+            {
+                return Err(at("sizes or terms"));
+            }
+            let headers = group
+                .entries
+                .iter()
+                .map(|entry| record::parse(entry).unwrap().header());
+            let (last, compacted) = (headers.clone().next_back(), state.compacted_index as usize);
+            let facts = last.map_or((0, 0), |last| (last.time, last.next_revision()));
+            let term = headers
+                .take(compacted)
+                .last()
+                .map_or(0, |header| header.term);
+            if facts != (state.last_time, state.next_revision) || term != state.compacted_term {
+                return Err(at("time, revision or compacted term"));
+            }
+            if !kept.is_empty() {
+                let first = state.compacted_index + 1;
+                let read = wal.read(*number, first, u64::MAX, usize::MAX);
+                if read.as_deref() != Ok(&kept.concat()[..]) {
+                    return Err(at("what can be read"));
+                }
+            }
+        }
+        match known.keys().find(|group| !self.groups.contains_key(group)) {
+            Some(group)
+                if *known[group]
+                    != (GroupState {
+                        group: *group,
+                        ..Default::default()
+                    }) =>
+            {
+                Err(format!("unknown group {group}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+pub fn term_runs(entries: &[Vec<u8>], first: u64) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for (index, entry) in (first..).zip(entries) {
+        let term = record::parse(entry).unwrap().header().term;
+        if runs.last().is_none_or(|&(_, last)| last != term) {
+            runs.push((index, term));
+        }
+    }
+    runs
+}
