@@ -51,6 +51,11 @@ export class Applier {
     return this.#target;
   }
 
+  /** All that may be applied is with the storage. */
+  get isIdle(): boolean {
+    return this.#handed >= this.#target || this.#runs.length >= RUNS_MAX;
+  }
+
   /** Entries up to `target` may be applied; `bytes` came since the last call. */
   allow(target: number, bytes: number): void {
     if (target > this.#target) this.#target = target;

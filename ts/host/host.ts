@@ -9,8 +9,9 @@
 //   group.ts      one group: Ready to writes, messages, applied entries     membership.ts  who may vote: uids
 //   proposals.ts  the commands of a turn, as records                        inbound.ts     a leader's records, checked
 //   outbox.ts     the messages of a turn, as one frame for each peer        applier.ts     when entries are applied
+//   pulse.ts      ticks, and what a pause means                             disk-watch.ts  a stalled disk, a long log
 // Start at Host.#turn: that is the order in which everything happens.
-import type { Clock, Random, Timer } from '../base/clock.js';
+import type { Clock, Random } from '../base/clock.js';
 import { EraftError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { Logger } from '../base/logger.js';
@@ -22,10 +23,12 @@ import type { GroupRecovery, Progress, Storage } from '../storage/index.js';
 import { judgeHello } from '../transport/handshake.js';
 import type { Network, NetworkHost } from '../transport/network.js';
 import { Answers } from './answers.js';
+import { DiskWatch } from './disk-watch.js';
 import { Group, type GroupListener } from './group.js';
 import { Membership } from './membership.js';
 import { type HostTimes, type ReplicaLimits, TICKS_PER_HEARTBEAT } from './options.js';
 import { Outbox } from './outbox.js';
+import { Pulse } from './pulse.js';
 import { Tags } from './tags.js';
 
 /** The service above the groups, as the host calls it. None of these may throw, but for errors of the storage. */
@@ -77,25 +80,25 @@ export class Host<W> implements NetworkHost {
   problem = '';
   readonly #options: HostOptions;
   readonly #outbox: Outbox;
-  readonly #tickMs: number;
+  readonly #pulse: Pulse;
+  readonly #disk: DiskWatch<W>;
   #service: HostService<W> | null = null;
   #progress: Progress;
   #saving: { ticket: number; bytes: Uint8Array }[] = [];
   #confIndex: number;
   #turnAsked = false;
   #sent = false;
-  #tickTimer: Timer | null = null;
-  #lastTick: number;
-  #stalled = false;
-  #flushAskedAt = 0;
   #stopped = false;
   #seen = { role: '', term: 0, leader: 0 };
 
   constructor(options: HostOptions) {
     const { storage, times, id, group } = options;
     this.#options = options;
-    this.#tickMs = times.heartbeatIntervalMs / TICKS_PER_HEARTBEAT;
-    this.#lastTick = options.clock.now();
+    const tickMs = times.heartbeatIntervalMs / TICKS_PER_HEARTBEAT;
+    this.#pulse = new Pulse(options.clock, tickMs, 2 * times.heartbeatIntervalMs, (now, afterPause) => {
+      if (afterPause) options.logger.warn('this process stood still', { replica: id });
+      this.#tick(now, afterPause);
+    });
     this.#outbox = new Outbox(options.network, storage.log, this.tags);
     this.#progress = storage.poll();
     this.answers = new Answers(storage, this.tags);
@@ -103,7 +106,7 @@ export class Host<W> implements NetworkHost {
     this.#confIndex = recovery.confIndex;
     const { uid, blank } = storage.identity;
     this.membership = new Membership({ id, uid, blank, voters: options.voters, saved: recovery.conf });
-    const electionTicks = Math.ceil(times.electionTimeoutMs / this.#tickMs);
+    const electionTicks = Math.ceil(times.electionTimeoutMs / tickMs);
     this.group = new Group<W>({
       group,
       log: storage.log,
@@ -121,6 +124,7 @@ export class Host<W> implements NetworkHost {
       onConf: (index, corrected) => this.#onConf(index, corrected),
     });
     this.group.node.mayCampaign(this.membership.standing === 'member');
+    this.#disk = new DiskWatch(this.group, options);
   }
 
   /** Takes part from now on. @throws EraftError when the network cannot be started */
@@ -129,7 +133,7 @@ export class Host<W> implements NetworkHost {
     this.group.listen(service);
     this.#admitIfKnown();
     await this.#options.network.start(this);
-    this.#armTick();
+    this.#pulse.start();
     this.wake();
   }
 
@@ -152,7 +156,7 @@ export class Host<W> implements NetworkHost {
 
   stop(): void {
     this.#stopped = true;
-    this.#tickTimer?.cancel();
+    this.#pulse.stop();
     this.group.applier.stop();
   }
 
@@ -233,70 +237,17 @@ export class Host<W> implements NetworkHost {
     this.#service?.onRole();
   }
 
-  // ---- time
-
-  #armTick(): void {
+  #tick(now: number, afterPause: boolean): void {
     if (this.#stopped) return;
-    this.#tickTimer = this.#options.clock.after(this.#tickMs, () => this.#onTimer());
-  }
-
-  // SAFETY: rule 8, a pause is not evidence.
-  // Claim:   what the others did while this process stood still is heard before anything is concluded from their silence.
-  // Why:     one tick per timer call, however many were missed. After a gap of more than two heartbeats the tick waits for
-  //          two ends of turn, between which the sockets are polled and what they hold is stepped, and tells the core so;
-  //          and no write is held to be stalled, as its completion may be among what was not heard.
-  // Checked: test/host/pause.test.ts.
-  #onTimer(): void {
-    const { clock, times } = this.#options;
-    const now = clock.now();
-    const paused = now - this.#lastTick > 2 * times.heartbeatIntervalMs + this.#tickMs;
-    this.#lastTick = now;
-    if (!paused) this.#tick(false);
-    else {
-      this.#options.logger.warn('this process stood still', { replica: this.#options.id });
-      clock.endOfTurn(() => clock.endOfTurn(() => this.#tick(true)));
-    }
-  }
-
-  #tick(afterPause: boolean): void {
-    if (this.#stopped) return;
-    this.#armTick();
-    const now = this.#options.clock.now();
     try {
-      if (!afterPause) this.#judgeDisk(now);
+      if (!afterPause) this.#disk.judge(now);
       if (this.membership.standing === 'member') this.group.node.tick(afterPause);
       this.#service?.onTick(now);
-      this.#maintain(now);
+      this.#disk.tidy(now, this.#progress.logBytes);
     } catch (error) {
       this.fail(error);
     }
     this.wake();
-  }
-
-  /** A write that has been waiting longer than an election takes: whoever leads with such a disk holds everybody up. */
-  #judgeDisk(now: number): void {
-    const pendingMs = this.group.pendingMs(now);
-    const stalled = pendingMs > this.#options.times.electionTimeoutMs;
-    if (stalled === this.#stalled) return;
-    this.#stalled = stalled;
-    if (stalled) this.#options.logger.warn('the disk has stalled', { replica: this.#options.id, pendingMs });
-    else this.#options.logger.info('the disk works again', { replica: this.#options.id });
-    this.group.node.diskStalled(stalled);
-  }
-
-  /** Cuts the log behind what everybody has and the store has flushed; has the store flush when the log has grown too long. */
-  #maintain(now: number): void {
-    const { storage, limits } = this.#options;
-    const { group } = this.group;
-    const { node, applier } = this.group;
-    const to = Math.min(node.truncatable, storage.machine.flushed(group));
-    if (to >= node.firstIndex) storage.log.truncate(group, to);
-    const compacted = Math.min(storage.log.compacted(group), applier.applied);
-    if (compacted >= node.firstIndex) node.onCompacted(compacted);
-    const long = limits.maxLogBytes >= 0 && this.#progress.logBytes > limits.maxLogBytes;
-    if (!long || now - this.#flushAskedAt < 1_000 || storage.machine.flushed(group) >= applier.applied) return;
-    this.#flushAskedAt = now;
-    storage.machine.flush();
   }
 
   // ---- membership

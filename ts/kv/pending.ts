@@ -30,13 +30,16 @@ export class Pending {
   readonly request: number;
   /** On the host's clock; ms. */
   readonly deadline: number;
+  readonly from: Requester;
   fate: Fate = 'held';
-  #from: Requester | null;
+  /** Its deadline is kept. */
+  watched = false;
+  #answered = false;
   #gauge: Gauge | null = null;
   #bytes = 0;
 
   constructor(from: Requester, kind: number, group: number, request: number, deadline: number) {
-    this.#from = from;
+    this.from = from;
     this.kind = kind;
     this.group = group;
     this.request = request;
@@ -45,7 +48,7 @@ export class Pending {
 
   /** Not answered, and somebody waits. */
   get open(): boolean {
-    return this.#from?.alive === true;
+    return !this.#answered && this.from.alive;
   }
 
   get isWrite(): boolean {
@@ -54,7 +57,7 @@ export class Pending {
 
   /** Counts it in `gauge`, and no longer in the one before, until it is answered. */
   charge(gauge: Gauge, bytes: number): void {
-    this.#release();
+    this.discharge();
     this.#gauge = gauge;
     this.#bytes = bytes;
     gauge.frames++;
@@ -63,20 +66,20 @@ export class Pending {
 
   /** A whole frame, valid during the call. */
   reply(frame: Uint8Array): void {
-    const from = this.#from;
-    this.#from = null;
-    this.#release();
-    if (from?.alive === true) from.reply(frame);
+    if (this.#answered) return;
+    this.#answered = true;
+    this.discharge();
+    if (this.from.alive) this.from.reply(frame);
   }
 
   fail(error: EraftError): void {
-    if (this.#from === null) return;
+    if (this.#answered) return;
     this.reply(encodeError(error, this.group, this.request));
   }
 
   /** Its deadline has passed. Returns the code that it was answered with; null: it had been answered. */
   expire(): ErrorCode | null {
-    if (this.#from === null) return null;
+    if (this.#answered) return null;
     const code = this.#lateCode();
     this.fail(new EraftError(code, LATE[code]));
     return code;
@@ -87,7 +90,8 @@ export class Pending {
     return this.fate === 'in-doubt' ? 'ERAFT_TIMEOUT' : 'ERAFT_UNAVAILABLE';
   }
 
-  #release(): void {
+  /** Nobody here holds anything for it any more. */
+  discharge(): void {
     if (this.#gauge === null) return;
     this.#gauge.frames--;
     this.#gauge.bytes -= this.#bytes;

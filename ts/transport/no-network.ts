@@ -1,0 +1,26 @@
+import type { Network, PeerCounters } from './network.js';
+
+/** The network of a store alone: nobody is there. */
+export class NoNetwork implements Network {
+  async start(): Promise<void> {}
+
+  send(): boolean {
+    return false;
+  }
+
+  flush(): void {}
+
+  announce(): void {}
+
+  disconnect(): void {}
+
+  connected(): boolean {
+    return false;
+  }
+
+  counters(): readonly PeerCounters[] {
+    return [];
+  }
+
+  async close(): Promise<void> {}
+}
