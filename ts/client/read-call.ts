@@ -80,7 +80,5 @@ export function readExpired(what: string, cause: EraftError | undefined): EraftE
 /** A read changes nothing, so whatever is about the replica or the moment is tried again, elsewhere or later. */
 export function mayRead(error: EraftError): boolean {
   if (error.code === 'ERAFT_SNAPSHOT_LOST') return false;
-  return (
-    error.retryable || error.outcome === 'unknown' || error.code === 'ERAFT_FAILED' || error.code === 'ERAFT_CLOSED'
-  );
+  return error.retryable || error.outcome === 'unknown' || isAboutReplica(error);
 }
