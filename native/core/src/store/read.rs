@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use rocksdb::{
-    ColumnFamily, DBPinnableSlice, DEFAULT_COLUMN_FAMILY_NAME, Error, ErrorKind, ReadOptions,
-    Snapshot,
+    DBPinnableSlice, DEFAULT_COLUMN_FAMILY_NAME, Error, ErrorKind, ReadOptions, Snapshot,
 };
 
 use super::database::{Database, snapshot_options};
 use super::encode::ReadResultWriter;
-use super::keys::{data_prefix, open_value};
+use super::keys::{PREFIX_BYTES, data_prefix, open_value};
 use super::{Store, StoreError};
 use crate::command::{ReadRequest, parse_read};
 
@@ -139,20 +138,18 @@ impl Store {
     }
 }
 
+/// What RocksDB says about one key.
+type Found<'d> = Result<Option<DBPinnableSlice<'d>>, Error>;
+
+/// False as soon as something is not in memory.
 fn answer(
     view: &ReadView,
     request: &ReadRequest<'_>,
     tier: Tier,
     out: &mut Vec<u8>,
 ) -> Result<bool, StoreError> {
-    let state = &view.0;
-    let database = &state.snapshot.database;
-    let options = match tier {
-        Tier::Memory => &state.snapshot.memory,
-        Tier::All => &state.snapshot.all,
-    };
-    let mut writer = ReadResultWriter::new(out, state.revision, request.count());
-    let mut add = |found: Result<Option<DBPinnableSlice<'_>>, Error>| -> Result<bool, StoreError> {
+    let mut writer = ReadResultWriter::new(out, view.revision(), request.count());
+    let mut add = |found: Found<'_>| -> Result<bool, StoreError> {
         match found {
             Ok(None) => writer.absent(),
             Err(error) if error.kind() == ErrorKind::Incomplete => return Ok(false),
@@ -164,52 +161,56 @@ fn answer(
         }
         Ok(true)
     };
-    let prefix = data_prefix(state.group);
-    if request.count() == 1 {
-        for key in request.keys() {
-            let key = [&prefix[..], key].concat();
-            if !add(database.db.get_pinned_opt(&key, options))? {
-                return Ok(false);
-            }
-        }
-    } else {
-        let family = family(database)?;
-        let mut keys = request.keys();
-        let mut bytes = Vec::new();
-        let mut ends = Vec::with_capacity(BATCH_KEYS);
-        loop {
-            bytes.clear();
-            ends.clear();
-            for key in keys.by_ref().take(BATCH_KEYS) {
-                bytes.extend_from_slice(&prefix);
-                bytes.extend_from_slice(key);
-                ends.push(bytes.len());
-            }
-            if ends.is_empty() {
-                break;
-            }
-            let starts = std::iter::once(0).chain(ends.iter().copied());
-            let batch: Vec<&[u8]> = starts
-                .zip(&ends)
-                .map(|(start, &end)| &bytes[start..end])
-                .collect();
-            for found in database
-                .db
-                .batched_multi_get_cf_opt(family, batch, false, options)
-            {
-                if !add(found)? {
-                    return Ok(false);
-                }
-            }
+    let snapshot = &view.0.snapshot;
+    // RocksDB's batched look-up reads from the disk whatever the tier says: in memory, one after the other.
+    let whole = match tier {
+        Tier::Memory => each(view, request, &snapshot.memory, &mut add)?,
+        Tier::All if request.count() == 1 => each(view, request, &snapshot.all, &mut add)?,
+        Tier::All => together(view, request, &snapshot.all, &mut add)?,
+    };
+    writer.finish();
+    Ok(whole)
+}
+
+fn each(
+    view: &ReadView,
+    request: &ReadRequest<'_>,
+    options: &ReadOptions,
+    add: &mut impl FnMut(Found<'_>) -> Result<bool, StoreError>,
+) -> Result<bool, StoreError> {
+    let mut stored_key = data_prefix(view.group()).to_vec();
+    for key in request.keys() {
+        stored_key.truncate(PREFIX_BYTES);
+        stored_key.extend_from_slice(key);
+        if !add(view.database().db.get_pinned_opt(&stored_key, options))? {
+            return Ok(false);
         }
     }
-    writer.finish();
     Ok(true)
 }
 
-fn family(database: &Database) -> Result<&ColumnFamily, StoreError> {
-    database
-        .db
+fn together(
+    view: &ReadView,
+    request: &ReadRequest<'_>,
+    options: &ReadOptions,
+    add: &mut impl FnMut(Found<'_>) -> Result<bool, StoreError>,
+) -> Result<bool, StoreError> {
+    let db = &view.database().db;
+    let family = db
         .cf_handle(DEFAULT_COLUMN_FAMILY_NAME)
-        .ok_or_else(|| StoreError::damaged("no default column family"))
+        .ok_or_else(|| StoreError::damaged("no default column family"))?;
+    let prefix = data_prefix(view.group());
+    let mut keys = request.keys();
+    loop {
+        let chunk = keys.by_ref().take(BATCH_KEYS);
+        let stored_keys: Vec<Vec<u8>> = chunk.map(|key| [&prefix[..], key].concat()).collect();
+        if stored_keys.is_empty() {
+            return Ok(true);
+        }
+        for found in db.batched_multi_get_cf_opt(family, &stored_keys, false, options) {
+            if !add(found)? {
+                return Ok(false);
+            }
+        }
+    }
 }

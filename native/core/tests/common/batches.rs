@@ -361,7 +361,7 @@ fn entry_of(entry: &fbs::EntryHeader, data: &mut &[u8]) -> Option<Entry> {
 }
 
 /// A `ScanRequest`; every key, forwards, unless changed.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Scan {
     pub first: Vec<u8>,
     pub end: Vec<u8>,

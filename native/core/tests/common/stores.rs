@@ -92,14 +92,19 @@ impl Machine {
         replies(&results)
     }
 
-    /// Closes without a flush, opens again, and applies what was lost.
-    pub fn crash(&mut self) {
+    /// Closes without a flush and opens again, as after a crash.
+    pub fn reopen(&mut self) {
         drop(self.store.take());
         let store =
             Store::open(Path::new(PATH), IDENTITY, options(&self.disk, self.limits)).unwrap();
-        let applied = store.applied(GROUP);
-        assert_eq!(applied.index, store.flushed(GROUP));
+        assert_eq!(store.applied(GROUP).index, store.flushed(GROUP));
         self.store = Some(store);
+    }
+
+    /// A crash, and the records that it lost applied again as one burst.
+    pub fn crash(&mut self) {
+        self.reopen();
+        let applied = self.applied();
         if applied.index < self.log.index {
             self.apply_from(applied.index as usize);
         }
