@@ -159,7 +159,13 @@ export class Member {
     this.node.onCompacted(index);
   }
 
-  crash(): void {
+  /**
+   * Forgets everything that is not on the disk. Of the write that was interrupted, the hard state may have made it: it comes
+   * first, and frames may be cut anywhere.
+   */
+  crash(interrupted?: 'after its hard state'): void {
+    const hardState = this.writes[0]?.ready.hardState;
+    if (interrupted !== undefined && hardState) this.disk.hardState = hardState;
     this.alive = false;
     this.writes = [];
     this.reports = [];
@@ -282,7 +288,7 @@ export class Cluster {
       busy = false;
       for (const id of this.members.keys()) {
         this.turn(id);
-        if (this.member(id).writes.length === 0) continue;
+        if (this.member(id).writes.length + this.member(id).reports.length === 0) continue;
         this.complete(id);
         busy = true;
       }

@@ -211,7 +211,7 @@ export class Leadership {
   #isOutrun(follower: Progress): boolean {
     if (follower.state === 'lost') return true;
     if (!follower.settled && !follower.absent) return false;
-    if (follower.match < this.#log.compacted) return true;
+    if (follower.settled && follower.match < this.#log.compacted) return true;
     return this.#log.bytesBetween(follower.match, this.#log.last) > this.#config.catchUpBytesMax;
   }
 
