@@ -52,6 +52,13 @@ export class LocalLink implements Link {
     });
   }
 
+  /** The replica has failed: every call rejects with this, now and later. */
+  end(reason: EraftError): void {
+    const events = this.#events;
+    this.close();
+    events?.ended(reason);
+  }
+
   close(): void {
     this.#drop();
     this.#events = undefined;

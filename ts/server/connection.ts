@@ -43,6 +43,7 @@ export class ClientConnection implements ConnectionEvents, Requester {
   #inFlightBytes = 0;
   #outbox: Uint8Array[] = [];
   #paused = false;
+  #leaderTold = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(hub: ConnectionShared, front: FrontConnection) {
@@ -100,7 +101,8 @@ export class ClientConnection implements ConnectionEvents, Requester {
       this.#greeted(frame, kind === FRAME.welcome);
       return;
     }
-    if (kind !== FRAME.leader) this.#release(requestOf(frame));
+    if (kind === FRAME.leader) this.#leaderTold = true;
+    else this.#release(requestOf(frame));
     this.#put(Buffer.from(frame));
   }
 
@@ -149,6 +151,7 @@ export class ClientConnection implements ConnectionEvents, Requester {
     }
     this.#state = 'greeting';
     this.#hub.handle(bytes, this);
+    this.#tellLeader();
   }
 
   #greeted(answer: Uint8Array, welcome: boolean): void {
@@ -160,7 +163,11 @@ export class ClientConnection implements ConnectionEvents, Requester {
     this.#stopTimer();
     this.#state = 'open';
     this.#put(Buffer.from(answer));
-    this.#put(this.#hub.leaderFrame());
+  }
+
+  /** Behind the welcome, unless the service has done it. */
+  #tellLeader(): void {
+    if (this.#state === 'open' && !this.#leaderTold) this.#put(this.#hub.leaderFrame());
   }
 
   #handshakeTooLate(): void {
