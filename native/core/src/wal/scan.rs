@@ -16,6 +16,8 @@ pub struct Scan<'a> {
     segment: SegmentHeader,
     /// Behind the last frame found.
     pub offset: usize,
+    /// Where the last frame found begins.
+    pub last_offset: usize,
     /// Of the frame that must follow.
     pub sequence: u64,
     /// Commit checksum of the last frame found.
@@ -33,6 +35,7 @@ impl<'a> Scan<'a> {
             bytes,
             segment,
             offset: SEGMENT_HEADER_BYTES,
+            last_offset: SEGMENT_HEADER_BYTES,
             sequence: first_sequence,
             previous,
         }
@@ -59,6 +62,7 @@ impl<'a> Scan<'a> {
         let (items, records) = body.split_at(header.items as usize);
         let records_offset = self.offset + super::layout::FRAME_HEADER_BYTES + items.len();
         if header.kind != FrameKind::Seal {
+            self.last_offset = self.offset;
             self.offset += header.frame_bytes();
             self.sequence += 1;
             self.previous = commit;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use eraft_core::record::{self, Header, KIND_COMMANDS};
+use eraft_core::record::{self, Header, KIND_COMMANDS, RecordView};
 use eraft_core::sys::{FileSystem, MemoryFileSystem};
 use eraft_core::wal::{Batch, GroupState, HardState, Wal, WalError, WalOptions};
 
@@ -106,10 +106,11 @@ pub fn files(fs: &MemoryFileSystem) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// What a group must hold: (term, bytes) of each entry from index 1 on.
+/// What a group must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelGroup {
-    pub entries: Vec<Vec<u8>>,
+    /// From index 1 on.
+    pub entries: Vec<Arc<[u8]>>,
     pub hard_state: HardState,
     pub conf: Option<(u64, Vec<u8>)>,
 }
@@ -123,11 +124,19 @@ pub struct Model {
 impl Model {
     pub fn apply(&mut self, batch: &Batch) {
         for view in record::records(&batch.records).map(Result::unwrap) {
-            let Header { group, index, .. } = view.header();
-            let group = self.groups.entry(group).or_default();
-            group.entries.truncate(index as usize - 1);
-            group.entries.push(view.bytes().to_vec());
+            self.push(view);
         }
+        self.apply_items(batch);
+    }
+
+    pub fn push(&mut self, view: RecordView<'_>) {
+        let Header { group, index, .. } = view.header();
+        let group = self.groups.entry(group).or_default();
+        group.entries.truncate(index as usize - 1);
+        group.entries.push(view.bytes().into());
+    }
+
+    pub fn apply_items(&mut self, batch: &Batch) {
         for &(group, hard_state) in &batch.hard_states {
             self.groups.entry(group).or_default().hard_state = hard_state;
         }
@@ -142,66 +151,80 @@ impl Model {
             .map_or(0, |group| group.entries.len() as u64)
     }
 
-    /// True if the open log `wal`, recovered as `states`, holds exactly this; truncated entries aside.
+    /// True if `states` have exactly the votes of this.
+    pub fn has_votes(&self, states: &[GroupState]) -> bool {
+        let vote = |state: HardState| (state.term, state.vote);
+        let found = |group: &u32| {
+            let state = states.iter().find(|state| state.group == *group);
+            vote(state.map_or(HardState::default(), |state| state.hard_state))
+        };
+        self.groups
+            .iter()
+            .all(|(group, model)| found(group) == vote(model.hard_state))
+    }
+
+    /// Whether the open log `wal`, recovered as `states`, holds exactly this; votes and truncated entries aside.
     pub fn matches(&self, wal: &Wal, states: &[GroupState]) -> Result<(), String> {
-        let known: BTreeMap<u32, &GroupState> =
-            states.iter().map(|state| (state.group, state)).collect();
-        for (number, group) in &self.groups {
-            let empty = GroupState {
-                group: *number,
-                ..GroupState::default()
-            };
-            let state = known.get(number).copied().unwrap_or(&empty);
-            let at = |what: &str| format!("group {number}: {what}: {state:?}");
-            if state.hard_state != group.hard_state || state.conf != group.conf {
-                return Err(at("hard state or configuration"));
-            }
-            if state.last_index != group.entries.len() as u64 {
-                return Err(at("last index"));
-            }
-            let kept = &group.entries[state.compacted_index as usize..];
-            let sizes: Vec<u32> = kept.iter().map(|entry| entry.len() as u32).collect();
-            if state.sizes != sizes || state.term_runs != term_runs(kept, state.compacted_index + 1)
-            {
-                return Err(at("sizes or terms"));
-            }
-            let headers = group
-                .entries
-                .iter()
-                .map(|entry| record::parse(entry).unwrap().header());
-            let (last, compacted) = (headers.clone().next_back(), state.compacted_index as usize);
-            let facts = last.map_or((0, 0), |last| (last.time, last.next_revision()));
-            let term = headers
-                .take(compacted)
-                .last()
-                .map_or(0, |header| header.term);
-            if facts != (state.last_time, state.next_revision) || term != state.compacted_term {
-                return Err(at("time, revision or compacted term"));
-            }
-            if !kept.is_empty() {
-                let first = state.compacted_index + 1;
-                let read = wal.read(*number, first, u64::MAX, usize::MAX);
-                if read.as_deref() != Ok(&kept.concat()[..]) {
-                    return Err(at("what can be read"));
-                }
-            }
+        for state in states {
+            let empty = ModelGroup::default();
+            self.groups
+                .get(&state.group)
+                .unwrap_or(&empty)
+                .matches(wal, state)?;
         }
-        match known.keys().find(|group| !self.groups.contains_key(group)) {
-            Some(group)
-                if *known[group]
-                    != (GroupState {
-                        group: *group,
-                        ..Default::default()
-                    }) =>
-            {
-                Err(format!("unknown group {group}"))
-            }
-            _ => Ok(()),
-        }
+        let known: Vec<u32> = states.iter().map(|state| state.group).collect();
+        let missing = |(group, model): (&u32, &ModelGroup)| {
+            let durable =
+                model.hard_state.commit > 0 || !model.entries.is_empty() || model.conf.is_some();
+            (durable && !known.contains(group)).then(|| format!("group {group} is missing"))
+        };
+        self.groups.iter().find_map(missing).map_or(Ok(()), Err)
     }
 }
 
-pub fn term_runs(entries: &[Vec<u8>], first: u64) -> Vec<(u64, u64)> {
+impl ModelGroup {
+    fn matches(&self, wal: &Wal, state: &GroupState) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("{what}: {state:?}"));
+        if state.hard_state.commit != self.hard_state.commit || state.conf != self.conf {
+            return wrong("commit or configuration");
+        }
+        if state.last_index != self.entries.len() as u64 || state.compacted_index > state.last_index
+        {
+            return wrong("last index");
+        }
+        let kept = &self.entries[state.compacted_index as usize..];
+        let sizes: Vec<u32> = kept.iter().map(|entry| entry.len() as u32).collect();
+        if state.sizes != sizes || state.term_runs != term_runs(kept, state.compacted_index + 1) {
+            return wrong("sizes or terms");
+        }
+        let header = |index: u64| match index {
+            0 => None,
+            _ => Some(
+                record::parse(&self.entries[index as usize - 1])
+                    .unwrap()
+                    .header(),
+            ),
+        };
+        let facts =
+            header(state.last_index).map_or((0, 0), |last| (last.time, last.next_revision()));
+        let term = header(state.compacted_index).map_or(0, |header| header.term);
+        if facts != (state.last_time, state.next_revision) || term != state.compacted_term {
+            return wrong("time, revision or compacted term");
+        }
+        if !kept.is_empty() {
+            let read = wal.read(state.group, state.compacted_index + 1, u64::MAX, usize::MAX);
+            if read.as_deref() != Ok(&kept.concat()[..]) {
+                return wrong(&format!(
+                    "what can be read is {:?}",
+                    read.map(|bytes| bytes.len())
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn term_runs(entries: &[Arc<[u8]>], first: u64) -> Vec<(u64, u64)> {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for (index, entry) in (first..).zip(entries) {
         let term = record::parse(entry).unwrap().header().term;
