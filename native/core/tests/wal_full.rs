@@ -1,0 +1,167 @@
+//! A full disk: nothing fails, writes wait, reads go on, and all goes well again when space returns.
+
+#[path = "common/driver.rs"]
+mod driver;
+#[path = "common/logs.rs"]
+mod logs;
+
+use driver::{Action, Driver};
+use eraft_core::sys::{Fault, MemoryFileSystem};
+use eraft_core::wal::*;
+use logs::*;
+
+#[test]
+fn writes_wait_until_space_returns() {
+    let fs = MemoryFileSystem::new();
+    let (wal, _) = open(&fs, 1).unwrap();
+    settle(&wal);
+    fs.set_capacity(Some(fs.used()));
+    let mut model = Model::default();
+    let mut ticket = 0;
+    for index in 1..=200 {
+        let batch = entries(1, index..=index, 1);
+        model.apply(&batch);
+        ticket = wal.submit(batch).unwrap();
+        settle(&wal);
+    }
+    let status = wal.status();
+    assert!(
+        status.disk_full && wal.durable() > 30 && wal.durable() < ticket,
+        "{status:?}"
+    );
+    assert_eq!(wal.failure(), None);
+    assert!(!wal.step(), "it waits, it does not spin");
+    assert_eq!(
+        wal.read(1, 1, 200, usize::MAX).unwrap().len(),
+        160 * wal.durable() as usize
+    );
+    let mut out = Vec::new();
+    assert!(matches!(
+        wal.read_tail(1, 200, 200, 1, &mut out),
+        TailRead::Read { .. }
+    ));
+    fs.set_capacity(None);
+    step_until_durable(&wal, ticket);
+    assert!(!wal.status().disk_full);
+    drop(wal);
+    let (wal, groups) = open(&fs.crash(1), 2).unwrap();
+    model.matches(&wal, &groups).unwrap();
+}
+
+/// The log itself fills the disk. What nobody wants must come free without a new file.
+#[test]
+fn truncation_frees_a_full_disk() {
+    let fs = MemoryFileSystem::new();
+    let (wal, _) = open(&fs, 1).unwrap();
+    settle(&wal);
+    fs.set_capacity(Some(5 * SEGMENT_BYTES));
+    let mut index = 0;
+    for _ in 0..20 {
+        while !wal.status().disk_full || wal.status().queued_bytes == 0 {
+            index += 1;
+            wal.submit(entries(1, index..=index, 1)).unwrap();
+            settle(&wal);
+        }
+        assert!(wal.durable() < index);
+        wal.truncate(1, wal.durable());
+        settle(&wal);
+        assert_eq!(wal.durable(), index, "all that waited is written");
+    }
+    drop(wal);
+    let (_, groups) = open(&fs.crash(1), 2).unwrap();
+    assert_eq!(groups[0].last_index, index);
+}
+
+#[test]
+fn a_log_opens_on_a_full_disk() {
+    let fs = MemoryFileSystem::new();
+    let (wal, _) = open(&fs, 1).unwrap();
+    wal.submit(entries(1, 1..=30, 1)).unwrap();
+    settle(&wal);
+    drop(wal);
+    fs.set_capacity(Some(fs.used()));
+    for salt in 2..6 {
+        // The first opening takes the spare segment that is there; the others find none.
+        let (wal, groups) = open(&fs, salt).unwrap();
+        assert_eq!(groups[0].last_index, 30);
+        settle(&wal);
+        assert!(wal.status().disk_full || salt < 3, "{salt}");
+        assert_eq!(
+            wal.read(1, 1, 30, usize::MAX).unwrap(),
+            entries(1, 1..=30, 1).records
+        );
+    }
+    let (wal, _) = open(&fs, 9).unwrap();
+    let ticket = wal.submit(entries(1, 31..=31, 1)).unwrap();
+    assert!(!wal.step());
+    fs.set_capacity(None);
+    step_until_durable(&wal, ticket);
+    drop(wal);
+    assert_eq!(open(&fs.crash(4), 10).unwrap().1[0].last_index, 31);
+}
+
+#[test]
+fn closing_with_a_full_disk_says_so() {
+    let fs = MemoryFileSystem::new();
+    for threads in [false, true] {
+        let (wal, _) = open_with(
+            &fs,
+            WalOptions {
+                threads,
+                ..options(1)
+            },
+        )
+        .unwrap();
+        fs.set_capacity(Some(fs.used()));
+        let first = wal
+            .status()
+            .groups
+            .first()
+            .map_or(0, |group| group.last_index)
+            + 1;
+        wal.submit(entries(1, first..=first + 400, 1)).unwrap();
+        assert!(wal.close().unwrap_err().is_full());
+        fs.set_capacity(None);
+    }
+}
+
+/// No space at any operation, once: never a failure of the log where a new file was being prepared.
+#[test]
+fn no_space_at_every_operation() {
+    let actions: Vec<Action> = (0..40)
+        .flat_map(|_| {
+            [
+                Action::Append {
+                    group: 1,
+                    count: 3,
+                    bytes: 200,
+                },
+                Action::Settle,
+            ]
+        })
+        .collect();
+    let undisturbed = MemoryFileSystem::new();
+    let mut driver = Driver::new(undisturbed.clone());
+    driver.open().unwrap();
+    actions
+        .iter()
+        .for_each(|action| driver.act(action).unwrap());
+    let mut waited = 0;
+    for operation in 1..=undisturbed.operations() {
+        let fs = MemoryFileSystem::new();
+        fs.fail_at(operation, Fault::Full);
+        let mut driver = Driver::new(fs.clone());
+        let answer = driver.open().and_then(|()| {
+            actions.iter().try_for_each(|action| {
+                driver.act(action)?;
+                waited += usize::from(driver.wal.as_ref().unwrap().status().disk_full);
+                Ok(())
+            })
+        });
+        if let Err(error) = answer {
+            assert!(error.is_full(), "operation {operation}: {error}");
+        }
+        driver.restart(fs.crash(operation)).unwrap();
+    }
+    assert!(waited > 0, "some of them met the preparation of a file");
+}
