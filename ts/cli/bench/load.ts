@@ -1,0 +1,135 @@
+// The loops that make load. Closed: an answer starts the next operation. Open: a schedule does, whatever the answers do.
+import type { KeyValue } from '../../client/key-value.js';
+import { keyAt, keyIndexes, seededRandom, someValue } from './keys.js';
+import type { BenchPlan } from './plan.js';
+import type { Kind, Recorder } from './recorder.js';
+
+const FILL_IN_FLIGHT = 1_000;
+
+const now = (): number => Number(process.hrtime.bigint());
+
+/** Writes every key once. @returns how many */
+export async function fill(
+  plan: BenchPlan,
+  clients: readonly KeyValue[],
+  onProgress: (done: number) => void,
+): Promise<number> {
+  const value = someValue(plan, seededRandom(plan.seed));
+  let next = 0;
+  let done = 0;
+  const worker = async (client: KeyValue): Promise<void> => {
+    while (next < plan.keys) {
+      await client.put(keyAt(next++, plan.keyBytes), value);
+      done += 1;
+      onProgress(done);
+    }
+  };
+  await Promise.all(Array.from({ length: FILL_IN_FLIGHT }, (_, i) => worker(pick(clients, i))));
+  return done;
+}
+
+function pick<T>(list: readonly T[], i: number): T {
+  const found = list[i % list.length];
+  if (found === undefined) throw new RangeError('an empty list');
+  return found;
+}
+
+/** Makes load on the clients until told to stop. */
+export class Load {
+  readonly #plan: BenchPlan;
+  readonly #clients: readonly KeyValue[];
+  readonly #random: () => number;
+  readonly #nextKey: () => number;
+  readonly #value: Uint8Array;
+  #recorder: Recorder;
+  #stopped = false;
+  #outstanding = 0;
+  /** Open loop: operations that are due and wait for one of the others to be answered. */
+  #behind = 0;
+  #behindMax = 0;
+
+  constructor(plan: BenchPlan, clients: readonly KeyValue[], recorder: Recorder) {
+    this.#plan = plan;
+    this.#clients = clients;
+    this.#recorder = recorder;
+    this.#random = seededRandom(plan.seed);
+    this.#nextKey = keyIndexes(plan.distribution, plan.keys, this.#random);
+    this.#value = someValue(plan, this.#random);
+  }
+
+  /** From now on results go here: the warm-up is over. Operations under way count where they end. */
+  recordTo(recorder: Recorder): void {
+    this.#recorder = recorder;
+    this.#behindMax = 0;
+  }
+
+  get behindMax(): number {
+    return this.#behindMax;
+  }
+
+  /** Resolves when stopped and every answer is there. */
+  async run(): Promise<void> {
+    const capacity = this.#plan.connections * this.#plan.inFlight;
+    if (this.#plan.rate > 0) await this.#openLoop(capacity);
+    else await Promise.all(Array.from({ length: capacity }, (_, i) => this.#closedLoop(pick(this.#clients, i))));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #closedLoop(client: KeyValue): Promise<void> {
+    while (!this.#stopped) await this.#operate(client, now());
+  }
+
+  /**
+   * Claim: no coordinated omission: a slow answer does not hide the operations that should have begun meanwhile.
+   * Why:   operation n is due at start + n / rate and its latency counts from there, however late it begins.
+   */
+  async #openLoop(capacity: number): Promise<void> {
+    const intervalNs = 1e9 / this.#plan.rate;
+    const start = now();
+    let due = 0; // operations that have been started or wait
+    let begun = 0;
+    const begin = (): void => {
+      while (!this.#stopped && begun < due && this.#outstanding < capacity) {
+        const intended = start + begun * intervalNs;
+        void this.#operate(pick(this.#clients, begun), intended).then(begin);
+        begun += 1;
+      }
+      this.#behind = due - begun;
+      if (this.#behind > this.#behindMax) this.#behindMax = this.#behind;
+    };
+    while (!this.#stopped) {
+      due = Math.floor((now() - start) / intervalNs) + 1;
+      begin();
+      // Timers are a millisecond coarse; below that the event loop is the clock.
+      await new Promise<void>((resolve) => (intervalNs > 2e6 ? setTimeout(resolve, 1) : setImmediate(resolve)));
+    }
+    // What has not begun by now is told as `behindMax`, and left.
+    while (this.#outstanding > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  async #operate(client: KeyValue, intended: number): Promise<void> {
+    const kind: Kind = this.#chooseKind();
+    const key = keyAt(this.#nextKey(), this.#plan.keyBytes);
+    this.#outstanding += 1;
+    try {
+      if (kind === 'put') await client.put(key, this.#value);
+      else await client.get(key, { consistency: this.#plan.consistency });
+      this.#recorder.done(kind, now() - intended);
+    } catch (error) {
+      this.#recorder.failed(error);
+      // A closed loop would turn at full speed while nothing can be reached.
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    } finally {
+      this.#outstanding -= 1;
+    }
+  }
+
+  #chooseKind(): Kind {
+    const { workload, readPercent } = this.#plan;
+    if (workload !== 'mixed') return workload;
+    return this.#random() * 100 < readPercent ? 'get' : 'put';
+  }
+}
