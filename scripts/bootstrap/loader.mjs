@@ -20,14 +20,15 @@ async function generate() {
     const written = await writeJsBinding({
       platform: true,
       idents: exports,
-      format: 'esm',
+      format: 'commonjs',
       jsBinding: 'index.js',
       binaryName: manifest.napi.binaryName,
       packageName: manifest.name,
       version: manifest.version,
       outputDir,
     });
-    const js = written === undefined ? `${HEADER}export {};\n` : readFileSync(join(outputDir, 'index.js'), 'utf8');
+    const js =
+      written === undefined ? `${HEADER}module.exports = {};\n` : readFileSync(join(outputDir, 'index.js'), 'utf8');
     return new Map([
       ['native/index.js', js],
       ['native/index.d.ts', dts === '' ? `${HEADER}export {};\n` : dts],

@@ -1,5 +1,6 @@
 // The command line as commander sees it: every command, its flags and its help.
 import { Command, CommanderError } from 'commander';
+import { VERSION } from '../base/version.js';
 import { addBench } from './commands/bench.js';
 import { addCluster } from './commands/cluster.js';
 import { addCompletion } from './commands/completion.js';
@@ -9,7 +10,6 @@ import { addStatus } from './commands/status.js';
 import { addWrites } from './commands/writes.js';
 import { EXIT, type ExitCode, exitCodeOf, renderError } from './exit.js';
 import { type Io, write } from './io.js';
-import { VERSION } from './version.js';
 
 /** A command's work: returns how it ended. */
 export type Action = () => Promise<ExitCode>;

@@ -4,12 +4,12 @@ import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { EraftError } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
+import { VERSION } from '../../base/version.js';
 import { ReplicaNode } from '../../kv/replica.js';
 import { Server } from '../../server/server.js';
 import type { ServeConfig } from '../config/replica.js';
 import { EXIT, type ExitCode, renderError } from '../exit.js';
 import { openLogger } from '../logging.js';
-import { VERSION } from '../version.js';
 
 /** Longer than the server drains and the store flushes; then the process ends as it is, which the log survives. */
 const STOP_TIMEOUT_MS = 30_000;
