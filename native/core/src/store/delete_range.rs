@@ -107,8 +107,8 @@ fn merge<'a>(
         let on_disk = order != first;
         if order != first.reverse() {
             let key = written.next().expect("peeked");
-            // Without a write of its own, the key is as RocksDB has it: it was written in a transaction that failed.
-            if lookup.present(key).unwrap_or(on_disk) {
+            // What the burst has done to the key counts, whatever RocksDB has.
+            if lookup.present(key) {
                 keys.push(key);
             }
         } else if let Some(key) = stored.key() {

@@ -41,7 +41,7 @@ pub(super) struct Overlay<'a> {
     /// The last write of each key among the first `indexed`.
     index: FxHashMap<&'a [u8], u32>,
     indexed: usize,
-    /// The keys of the first `ordered` writes; after an undo also keys that have no write any more.
+    /// The keys of the first `ordered` writes. An undo never reaches them: ranges are not part of transactions.
     keys: BTreeSet<&'a [u8]>,
     ordered: usize,
     bytes: usize,
@@ -154,7 +154,7 @@ impl<'a> Overlay<'a> {
         value
     }
 
-    /// Keys between the bounds that may have a write, in order. Ask `current` about each.
+    /// The keys between the bounds that have a write, in order; and what the writes left.
     pub(super) fn keys_within<'s>(
         &'s mut self,
         bounds: (Bound<&[u8]>, Bound<&[u8]>),
@@ -191,7 +191,7 @@ impl<'a> Overlay<'a> {
                 };
             }
         }
-        self.ordered = self.ordered.min(mark.writes);
+        debug_assert!(self.ordered <= mark.writes, "a range within what is undone");
         self.buffers.truncate(mark.buffers);
         self.bytes = mark.bytes;
     }
@@ -206,10 +206,9 @@ impl<'a> Overlay<'a> {
 pub(super) struct Lookup<'s, 'a>(&'s Overlay<'a>);
 
 impl Lookup<'_, '_> {
-    /// Whether the last write of `key` left an entry; None when it has no write.
-    pub(super) fn present(&self, key: &[u8]) -> Option<bool> {
-        self.0
-            .lookup(key)
-            .map(|at| !matches!(self.0.writes[at].value, Value::Absent))
+    /// Whether the last write of `key` left an entry. `key` has a write.
+    pub(super) fn present(&self, key: &[u8]) -> bool {
+        let at = self.0.lookup(key).expect("a key with a write");
+        !matches!(self.0.writes[at].value, Value::Absent)
     }
 }
