@@ -6,6 +6,7 @@ import { KiB, LIMITS, MiB } from '../../ts/base/limits.js';
 import { decodeError, decodeLeader, decodeWelcome, encodeHello, type Hello } from '../../ts/proto/control-frames.js';
 import { FRAME, frameBody, frameOf, readFrameHeader } from '../../ts/proto/frame.js';
 import { Server, type ServerLimits } from '../../ts/server/server.js';
+import { TEST_MS } from '../embed/folder.js';
 import { CLUSTER, FakeReplica } from './fake-replica.js';
 import { FRONTS, http, Messages, raw } from './fronts.js';
 
@@ -29,7 +30,7 @@ async function nextAnswer(client: Messages): Promise<number> {
 }
 
 for (const kind of FRONTS) {
-  describe(`client connection on ${kind}`, () => {
+  describe(`client connection on ${kind}`, { timeout: TEST_MS }, () => {
     const withServer = async (
       limits: Partial<ServerLimits>,
       body: (server: Server, replica: FakeReplica) => Promise<void>,
@@ -131,6 +132,8 @@ for (const kind of FRONTS) {
         await replica.holds(50);
         for (const held of [...replica.held].reverse()) held.answer();
         for (let n = 50; n >= 1; n -= 1) assert.equal(await nextAnswer(client), n);
+        await metric(server, 'eraft_client_frames_in_flight', 0);
+        await metric(server, 'eraft_client_bytes_in_flight', 0);
         client.ws.terminate();
       });
     });

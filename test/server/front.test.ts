@@ -15,6 +15,7 @@ import type {
   FrontResponse,
 } from '../../ts/server/front.js';
 import { openFront } from '../../ts/server/fronts.js';
+import { TEST_MS } from '../embed/folder.js';
 import { FRONT_OPTIONS, FRONTS, http, Messages, raw, signal } from './fronts.js';
 
 const NO_EVENTS: ConnectionEvents = { frame: () => undefined, drained: () => undefined, closed: () => undefined };
@@ -44,7 +45,7 @@ for (const kind of FRONTS) {
     }
   };
 
-  describe(`front ${kind}: HTTP`, () => {
+  describe(`front ${kind}: HTTP`, { timeout: TEST_MS }, () => {
     test('hands over method, path, query and headers as they were sent', async () => {
       const request = (r: FrontRequest, response: FrontResponse): void => {
         const seen = [r.method, r.path, r.query, r.header('if-match'), r.header('if-none-match')];
@@ -221,7 +222,7 @@ for (const kind of FRONTS) {
     });
   });
 
-  describe(`front ${kind}: WebSocket`, () => {
+  describe(`front ${kind}: WebSocket`, { timeout: TEST_MS }, () => {
     test('echoes frames in order, many in one write', async () => {
       const open = (connection: FrontConnection): ConnectionEvents => ({
         ...NO_EVENTS,

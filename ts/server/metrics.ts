@@ -10,6 +10,7 @@ interface Sample {
   readonly metricName?: string;
 }
 
+type Stats = NonNullable<MetricsSnapshot['storage']>;
 type Kind = 'counter' | 'gauge' | 'histogram';
 
 /** Counts per bucket with upper bounds, one more count than bounds. */
@@ -151,7 +152,20 @@ export class Metrics {
     this.#gauge('eraft_disk_full', '1 while writes are refused since the disk is full', (now) => now.diskFull);
     const pending = 'How long the present sync of the log has been running, 0 when none is';
     this.#gauge('eraft_log_sync_pending_seconds', pending, (now) => now.syncPendingSeconds);
-    this.#histogram('eraft_log_sync_seconds', 'Duration of a sync of the log', (now) => now.storage?.syncSeconds);
+    this.#histogram('eraft_log_sync_seconds', 'Duration of a sync of the log', (now) => syncSeconds(now.storage));
+    const part = (name: string, help: string, read: (stats: Stats) => number): void =>
+      this.#add(name, help, 'gauge', () => (this.#now.storage ? [{ value: read(this.#now.storage), labels: {} }] : []));
+    part('eraft_log_segments', 'Files of the log', (stats) => stats.logSegments);
+    part(
+      'eraft_store_memtable_bytes',
+      'Memory of writes that are not yet flushed',
+      (stats) => stats.storeMemtableBytes,
+    );
+    part('eraft_store_cache_bytes', 'Memory of the block cache', (stats) => stats.storeCacheBytes);
+    part('eraft_store_keys_estimate', 'Keys, roughly', (stats) => stats.storeKeysEstimate);
+    part('eraft_store_compaction_pending_bytes', 'Bytes to be compacted', (stats) => stats.storeCompactionPendingBytes);
+    part('eraft_store_stalled', '1 while writes to the store are held back', (stats) => (stats.storeStalled ? 1 : 0));
+    part('eraft_store_views', 'Pinned views of scans', (stats) => stats.storeViews);
   }
 
   #registerServer(): void {
@@ -247,6 +261,12 @@ export class Metrics {
     // The registry calls get() and nothing else of what `Metric` has.
     this.#registry.registerMetric(new ReadMetric(name, help, type, read) as unknown as Metric);
   }
+}
+
+function syncSeconds(stats: Stats | undefined): Buckets | undefined {
+  if (stats === undefined) return undefined;
+  const bounds = stats.syncBucketMicros.map((micros: number) => micros / 1e6);
+  return { bounds, counts: stats.syncBuckets, sum: stats.syncMicros / 1e6, count: stats.syncCount };
 }
 
 /** Cumulative, as Prometheus wants it. */
