@@ -175,6 +175,18 @@ describe('progress', () => {
     assert.deepEqual([p.state, p.next, p.asksOnly], ['probe', 7, true]);
   });
 
+  test('a refusal of what has been acknowledged since is stale', () => {
+    const p = fresh(10);
+    p.sent(12, 300);
+    p.acknowledge(12);
+    p.appendGranted();
+    assert.equal(p.state, 'replicate');
+    assert.deepEqual([p.refuse(12, 3), p.refuse(9, 3)], [false, false]);
+    assert.deepEqual([p.state, p.next], ['replicate', 13]);
+    assert.equal(p.refuse(13, 12), true);
+    assert.deepEqual([p.state, p.next, p.asksOnly], ['probe', 13, false]);
+  });
+
   test('each refusal takes a probe back, so that probing ends', () => {
     for (let rejected = 9; rejected > 0; rejected = fresh(rejected + 1).next - 2) {
       const p = fresh(rejected + 1);

@@ -58,9 +58,9 @@ export class Ballot {
     this.#durable = false;
   }
 
-  /** (term, vote) is on disk. True if that is what holds now, and was not known. */
-  markDurable(term: number, vote: ReplicaId): boolean {
-    if (this.#durable || term !== this.#term || vote !== this.#vote) return false;
+  /** This term is on disk, with `vote`. True if that is what holds now, and was not known. */
+  markDurable(vote: ReplicaId): boolean {
+    if (this.#durable || vote !== this.#vote) return false;
     this.#durable = true;
     return true;
   }

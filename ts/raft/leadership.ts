@@ -168,14 +168,14 @@ export class Leadership {
     if (advanced) this.#advance();
   }
 
-  // SAFETY: reads confirmed by rounds (rule of §6.4 of the thesis).
+  // SAFETY: reads without log entries (thesis §6.4).
   // Claim:   when a read is answered with `index`, everything committed before it was asked lies at or below `index`.
   // Why:     `index` is the commit index when the round began, after the read was asked. It covers all that earlier leaders
   //          committed, as an entry of our own term is committed; and no later leader can have committed anything before
   //          a majority repeated the round, as each of them was still in our term when it did so.
   // Rests:   rounds are never reused; replies count within their term and session; a replica replies in its current
   //          term, and only once that term is durable (RaftNode.#reply).
-  // Checked: transcripts/read-new-leader.txt, read-without-quorum.txt, read-reordered.txt; paper.test.ts, thesis 6.4.
+  // Checked: transcripts/read-new-leader.txt, read-without-quorum.txt, read-reordered.txt; reads.test.ts.
   #confirmReads(): void {
     this.#reads.confirm(this.#majority.reached(this.#ackedRoundOf));
   }

@@ -161,7 +161,7 @@ export class RaftNode {
     // A report of an older term is not needed: entering a term asks for a write, whose report covers the log again.
     if (p.term !== this.term) return;
     if (this.#log.markDurable(p.lastIndex, p.lastTerm, p.epoch)) this.#leadership?.logChanged();
-    if (this.#ballot.markDurable(p.term, p.vote) && this.#role === 'candidate') this.#countVote(this.id, true);
+    if (this.#ballot.markDurable(p.vote) && this.#role === 'candidate') this.#countVote(this.id, true);
   }
 
   /** The state machine has everything up to `index`. */
