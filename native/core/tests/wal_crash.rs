@@ -117,20 +117,26 @@ fn a_failed_sync_is_not_believed_after_a_restart() {
     let undisturbed = MemoryFileSystem::new();
     run(&mut Driver::new(undisturbed.clone()), &actions);
     for operation in 1..=undisturbed.operations() {
-        for restarts in [false, true] {
+        let failed = || {
             let fs = MemoryFileSystem::new();
             fs.fail_at(operation, Fault::Error);
             let mut driver = Driver::new(fs.clone());
             run(&mut driver, &actions);
-            if restarts {
-                driver
-                    .restart(fs.clone())
-                    .unwrap_or_else(|error| panic!("{operation}: {error}"));
-            }
-            let crashed = fs.crash(operation);
-            driver
-                .restart(crashed)
-                .unwrap_or_else(|error| panic!("{operation}: {error}"));
+            (driver, fs)
+        };
+        let explain = |error| panic!("operation {operation}: {error}");
+        // The power goes at once; after a restart of the process; during that restart.
+        let (mut driver, fs) = failed();
+        driver.restart(fs.crash(operation)).unwrap_or_else(explain);
+        let (mut driver, fs) = failed();
+        driver.restart(fs.clone()).unwrap_or_else(explain);
+        driver.restart(fs.crash(operation)).unwrap_or_else(explain);
+        for during in (1 + operation % 5..30).step_by(5) {
+            let (mut driver, fs) = failed();
+            driver.wal = None;
+            fs.fail_at(fs.operations() + during, Fault::PowerLoss);
+            let _ = logs::open(&fs, 1 << 40);
+            driver.restart(fs.crash(during)).unwrap_or_else(explain);
         }
     }
 }

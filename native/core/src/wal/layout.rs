@@ -2,7 +2,10 @@
 //!
 //! All integers are little-endian; everything starts and ends at multiples of 8 bytes.
 
-/// In every segment header and frame.
+use crate::record;
+
+/// In every segment header and frame. Any change to what stands in a segment raises it, so that an older eraft refuses
+/// the newest segment instead of taking what it does not know for a torn tail.
 pub const FORMAT_VERSION: u32 = 1;
 pub const SEGMENT_HEADER_BYTES: usize = 64;
 pub const FRAME_HEADER_BYTES: usize = 80;
@@ -97,7 +100,7 @@ pub enum FrameKind {
 /// and records together; `items`: of the first part of it. `synced`: every frame up to this sequence was durable before
 /// this one was written, hence always `sequence - 1`. `first index`, `last index`, `group`: of the records inside; group
 /// and indexes are 0 if there are none, or records of several groups. `previous`: the commit checksum of the frame
-/// before. `commit` is the CRC32C of the whole header and the body.
+/// before. `commit`: see `commit_checksum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     pub salt: u64,
@@ -177,13 +180,42 @@ pub fn encode_trailer(commit: u32) -> [u8; FRAME_TRAILER_BYTES] {
     bytes
 }
 
-/// Verifies the whole frame at the front of `bytes`, whose header is `header`. Returns its commit checksum and body.
-pub fn verify_frame<'a>(bytes: &'a [u8], header: &FrameHeader) -> Option<(u32, &'a [u8])> {
+/// The commit checksum of a frame: the CRC32C of its header, its items, and the checksum field of each of its records.
+///
+/// The records' own checksums cover the rest of their bytes. They were made or verified before the records came here,
+/// so the payload is not read a second time.
+pub fn commit_checksum(header: &[u8], items: &[u8], records: impl Iterator<Item = u32>) -> u32 {
+    let commit = crc32c::crc32c_append(crc32c::crc32c(header), items);
+    records.fold(commit, |commit, record| {
+        crc32c::crc32c_append(commit, &record.to_le_bytes())
+    })
+}
+
+/// A frame that verifies.
+pub struct Verified<'a> {
+    pub commit: u32,
+    pub items: &'a [u8],
+    pub records: &'a [u8],
+}
+
+/// Verifies the whole frame at the front of `bytes`, whose header is `header`: every record, and the commit checksum.
+pub fn verify_frame<'a>(bytes: &'a [u8], header: &FrameHeader) -> Option<Verified<'a>> {
     let bytes = bytes.get(..header.frame_bytes())?;
     let (covered, trailer) = bytes.split_at(bytes.len() - FRAME_TRAILER_BYTES);
-    let commit = get_u32(trailer, 0);
-    let sound = get_u32(trailer, 4) == END_MAGIC && crc32c::crc32c(covered) == commit;
-    sound.then(|| (commit, &covered[FRAME_HEADER_BYTES..]))
+    let (head, body) = covered.split_at(FRAME_HEADER_BYTES);
+    let (items, records) = body.split_at(header.items as usize);
+    let mut sound = true;
+    let checksums = record::records(records).map_while(|record| {
+        sound = record.is_ok();
+        Some(record.ok()?.checksum())
+    });
+    let commit = commit_checksum(head, items, checksums);
+    sound &= get_u32(trailer, 0) == commit && get_u32(trailer, 4) == END_MAGIC;
+    sound.then_some(Verified {
+        commit,
+        items,
+        records,
+    })
 }
 
 pub(super) fn put_u32(bytes: &mut [u8], offset: usize, value: u32) {

@@ -1,6 +1,8 @@
 //! Walks the frames of one segment and verifies each.
 
-use super::layout::{FrameHeader, FrameKind, SEGMENT_HEADER_BYTES, SegmentHeader, verify_frame};
+use super::layout::{
+    FrameHeader, FrameKind, SEGMENT_HEADER_BYTES, SegmentHeader, Verified, verify_frame,
+};
 
 /// A frame that verifies, and is the one that had to follow.
 pub struct Found<'a> {
@@ -58,8 +60,11 @@ impl<'a> Scan<'a> {
     /// The next frame; `None` if what stands there is none, or a torn or damaged one.
     pub fn next_frame(&mut self) -> Option<Found<'a>> {
         let header = self.header()?;
-        let (commit, body) = verify_frame(&self.bytes[self.offset..], &header)?;
-        let (items, records) = body.split_at(header.items as usize);
+        let Verified {
+            commit,
+            items,
+            records,
+        } = verify_frame(&self.bytes[self.offset..], &header)?;
         let records_offset = self.offset + super::layout::FRAME_HEADER_BYTES + items.len();
         if header.kind != FrameKind::Seal {
             self.last_offset = self.offset;

@@ -21,6 +21,7 @@ use super::output::Output;
 use super::shared::{Shared, segment_path};
 use super::state::{Segment, SegmentEntry, Spare};
 use super::types::PAGE_BYTES;
+use crate::record;
 
 /// What a turn of the writer came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,10 +134,11 @@ impl Writer {
     ) -> Result<(), WalError> {
         let header = self.header(shared, kind, (items, records), range);
         let active = self.active.as_mut().expect("frames need a segment");
-        let mut commit = crc32c::crc32c_append(crc32c::crc32c(&header), items);
-        for part in records {
-            commit = crc32c::crc32c_append(commit, part);
-        }
+        let views = records
+            .iter()
+            .flat_map(|part| record::records_trusted(part));
+        let checksums = views.map(|view| view.expect("checked by submit").checksum());
+        let commit = layout::commit_checksum(&header, items, checksums);
         let trailer = layout::encode_trailer(commit);
         let mut parts = Vec::with_capacity(records.len() + 4);
         parts.extend([IoSlice::new(&header), IoSlice::new(items)]);
@@ -310,7 +312,8 @@ fn seal(mut old: Active, (segment, sequence, previous): (u64, u64, u32)) -> Resu
         kind: FrameKind::Seal,
     };
     let header = header.encode();
-    let trailer = layout::encode_trailer(crc32c::crc32c(&header));
+    let commit = layout::commit_checksum(&header, &[], std::iter::empty());
+    let trailer = layout::encode_trailer(commit);
     let path = old.segment.path.clone();
     let end = old.offset + FRAME_OVERHEAD_BYTES;
     let parts = vec![IoSlice::new(&header), IoSlice::new(&trailer)];
