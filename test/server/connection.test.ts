@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { EraftError } from '../../ts/base/errors.js';
 import { KiB, LIMITS, MiB } from '../../ts/base/limits.js';
+import { SILENT } from '../../ts/base/logger.js';
 import { decodeError, decodeLeader, decodeWelcome, encodeHello, type Hello } from '../../ts/proto/control-frames.js';
 import { FRAME, frameBody, frameOf, readFrameHeader } from '../../ts/proto/frame.js';
-import { Server, type ServerLimits } from '../../ts/server/server.js';
+import { ConnectionHub } from '../../ts/server/connection-hub.js';
+import type { FrontConnection } from '../../ts/server/front.js';
+import { SERVER_LIMITS, Server, type ServerLimits } from '../../ts/server/server.js';
 import { TEST_MS } from '../embed/folder.js';
 import { CLUSTER, FakeReplica } from './fake-replica.js';
 import { FRONTS, http, Messages, raw } from './fronts.js';
@@ -293,6 +296,32 @@ for (const kind of FRONTS) {
     });
   });
 }
+
+test('the answers of one turn leave in one write, and those of the next in another', async () => {
+  const writes: number[][] = [];
+  const front: FrontConnection = {
+    remote: '',
+    bufferedBytes: 0,
+    send: (frames) => writes.push(frames.map((frame) => readFrameHeader(frame).request)) > 0,
+    pause: () => undefined,
+    resume: () => undefined,
+    close: () => undefined,
+    terminate: () => undefined,
+  };
+  const hub = new ConnectionHub(SERVER_LIMITS, SILENT);
+  const replica = new FakeReplica();
+  hub.serve(replica);
+  const connection = hub.open(front);
+  connection.frame(encodeHello(HELLO), true);
+  for (const n of [1, 2, 3, 4]) connection.frame(work(n), true);
+  await new Promise(setImmediate);
+  for (const held of replica.held.slice(0, 3)) held.answer();
+  await new Promise(setImmediate);
+  replica.held[3]?.answer();
+  await new Promise(setImmediate);
+  assert.deepEqual(writes, [[0, 0], [1, 2, 3], [4]]);
+  connection.closed(1000);
+});
 
 test('limits that contradict each other are refused, by name', async () => {
   for (const limits of [{ pauseBytes: 64 * MiB }, { idleSeconds: 9 }, { connectionsMax: 0 }, { bytesInFlightMax: 1 }]) {

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { KiB, LIMITS, MiB } from '../../ts/base/limits.js';
-import { TEST_MS } from '../embed/folder.js';
+import { ReplicaNode } from '../../ts/kv/replica.js';
+import { Server } from '../../ts/server/server.js';
+import { TEST_MS, withFolder } from '../embed/folder.js';
 import { FRONTS, http, httpJson } from './fronts.js';
 import { withServed } from './served.js';
 
@@ -233,6 +235,26 @@ for (const kind of FRONTS) {
           assert.ok(metrics.includes(`\n${name}`), name);
         }
         assert.match(metrics, /^eraft_commit_seconds_count\{replica="1"\} [1-9]/m);
+      }));
+
+    test('without a leader: writes and reads say so in time, stale reads go on', () =>
+      withFolder(async (dir) => {
+        const server = await Server.listen({ server: kind });
+        const peers = { 1: '127.0.0.1:0', 2: '127.0.0.1:9' };
+        const replica = await ReplicaNode.open({ dir, id: 1, peers, clientAddress: server.address });
+        server.serve(replica);
+        const { port } = server;
+        const put = await httpJson<Failure>(port, '/v1/kv/a?timeout=100', { method: 'PUT', body: 'x' });
+        assert.deepEqual([put.status, put.json.code], [503, 'ERAFT_UNAVAILABLE']);
+        assert.deepEqual([put.json.outcome, put.json.retryable], ['not-applied', true]);
+        assert.equal(put.headers['retry-after'], '1');
+        const get = await httpJson<Failure>(port, '/v1/kv/a?timeout=100');
+        assert.ok(get.status === 503 || get.status === 504, get.body.toString());
+        assert.equal((await http(port, '/v1/kv/a?consistency=stale')).status, 404);
+        assert.equal((await http(port, '/ready')).status, 503);
+        assert.equal((await http(port, '/health')).status, 200);
+        await server.close();
+        await replica.close();
       }));
 
     test('more requests than the limit get 429', () =>

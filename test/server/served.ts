@@ -26,8 +26,14 @@ export async function withServed(
   });
 }
 
-export async function serve(kind: FrontKind, dir: string, limits: Partial<ServerLimits> = {}): Promise<Served> {
-  const server = await Server.listen({ server: kind, limits });
+/** port 0: any. */
+export async function serve(
+  kind: FrontKind,
+  dir: string,
+  limits: Partial<ServerLimits> = {},
+  port = 0,
+): Promise<Served> {
+  const server = await Server.listen({ server: kind, limits, port });
   const replica = await ReplicaNode.open({ dir, clientAddress: server.address });
   server.serve(replica);
   await replica.ready(10_000);
