@@ -11,6 +11,7 @@
 //! Each module imports only from those below it.
 
 pub mod command;
+pub mod engine;
 pub mod generated;
 pub mod record;
 pub mod store;

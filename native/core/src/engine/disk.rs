@@ -1,0 +1,46 @@
+//! In-memory disks by name: what a simulated replica leaves behind when it crashes, and finds when it comes back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::error::EngineError;
+use crate::store::MemoryDisk;
+use crate::sys::MemoryFileSystem;
+
+/// One disk: the log's files, and the store's.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    pub files: Arc<MemoryFileSystem>,
+    pub store: MemoryDisk,
+}
+
+static DISKS: Mutex<BTreeMap<String, Disk>> = Mutex::new(BTreeMap::new());
+
+/// The disk of this name; an empty one when it is new.
+pub(crate) fn disk(name: &str) -> Result<Disk, EngineError> {
+    let mut disks = DISKS.lock();
+    if let Some(disk) = disks.get(name) {
+        return Ok(disk.clone());
+    }
+    let store = MemoryDisk::new().map_err(|e| super::core::store_error(&e))?;
+    let disk = Disk {
+        files: Arc::new(MemoryFileSystem::new()),
+        store,
+    };
+    disks.insert(name.to_owned(), disk.clone());
+    Ok(disk)
+}
+
+/// Puts other files on the disk: what a crash left of the old ones.
+pub(crate) fn replace(name: &str, files: MemoryFileSystem) {
+    if let Some(disk) = DISKS.lock().get_mut(name) {
+        disk.files = Arc::new(files);
+    }
+}
+
+/// Forgets a disk and what is on it.
+pub fn forget_disk(name: &str) {
+    DISKS.lock().remove(name);
+}

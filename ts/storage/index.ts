@@ -1,0 +1,34 @@
+// ts/storage: the log and the state machine of one data folder, and the border to the native engine behind them.
+//
+// In:   sealed records to submit, indexes to apply, reads; once per event-loop turn.
+// Out:  tickets, and through `poll` how far disk and state machine are; results and answers as bytes.
+// Not:  which entries are committed, who leads (ts/raft, ts/host); what a batch means (Rust verifies and applies it).
+// May import: ts/base, and the addon through native.ts, the only loader.
+// Start at storage.ts, then log-store.ts and state-machine.ts.
+
+export {
+  INSPECTED,
+  INSPECTED_NUMBERS,
+  type LogStore,
+  RECORD_HEADER_BYTES,
+  RECORD_KINDS,
+} from './log-store.js';
+export { STORAGE_DEFAULTS, type StorageOptions, type StorageTuning } from './options.js';
+export {
+  ANSWER_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
+  PEEK,
+  RESULT_RECORD_HEADER_BYTES,
+  type StateMachine,
+} from './state-machine.js';
+export {
+  attachStorage,
+  type DiskFault,
+  forgetMemory,
+  type GroupRecovery,
+  openStorage,
+  type Progress,
+  type Storage,
+  type StorageIdentity,
+  type StorageStats,
+} from './storage.js';

@@ -1,0 +1,239 @@
+import { EraftError, errorCodeOf } from '../base/errors.js';
+import { type LogStore, NativeLogStore } from './log-store.js';
+import {
+  type Engine,
+  type EngineGroup,
+  type EngineIdentity,
+  type EngineStats,
+  eraftError,
+  loadAddon,
+} from './native.js';
+import { engineOptions, type StorageOptions } from './options.js';
+import { NativeStateMachine, type StateMachine } from './state-machine.js';
+
+/** What log and store held of one group when the folder was opened. */
+export type GroupRecovery = Readonly<EngineGroup>;
+export type StorageIdentity = Readonly<EngineIdentity>;
+export type StorageStats = Readonly<EngineStats>;
+
+/** How far everything is. One object for all polls: read it, do not keep it. */
+export interface Progress {
+  /** Every ticket up to here is on disk. */
+  durable: number;
+  /** Terms and votes of every ticket up to here are: they overtake queued records. */
+  durableVotes: number;
+  /** The wire number of the error that ended the storage; 0 while it is well. */
+  failed: number;
+  /** The disk is full: take no new writes while it is. */
+  diskFull: boolean;
+  /** How long the sync that runs now has been running; 0 when none does. */
+  syncPendingMicros: number;
+  /** Waiting in `StateMachine.results`, and in `Storage.answers`. */
+  resultsBytes: number;
+  answersBytes: number;
+  /** On disk. The store's is looked up now and then. */
+  logBytes: number;
+  storeBytes: number;
+  /** Submitted and not yet on disk. */
+  queuedBytes: number;
+  /** Counters: when they have moved, `applied` and `flushed` may have. */
+  applyRuns: number;
+  flushRuns: number;
+}
+
+/** What may go wrong on an in-memory disk. */
+export type DiskFault = 'error' | 'full' | 'short' | 'power-loss';
+
+/** One data folder, as one thread holds it. */
+export interface Storage {
+  readonly log: LogStore;
+  readonly machine: StateMachine;
+  readonly identity: StorageIdentity;
+  /** Names this storage within the process, for `attachStorage` in another thread. */
+  readonly token: number;
+  /** As found at opening; empty for a new folder. */
+  groups(): readonly GroupRecovery[];
+  /** Lets `onProgress` be called again, and reads the counters. Once per turn. */
+  poll(): Progress;
+  /** Why `Progress.failed` is not 0. */
+  failure(): EraftError | undefined;
+  /**
+   * Takes answers of `fetch`, `read` and `scan`: { length u32, tag u32, status u32, zero u32, bytes, padding to 8 }. A
+   * status other than 0 is the wire number of an error, the bytes its message. Returns the bytes written, whole answers
+   * only; 0: none; -n: n bytes of room are needed.
+   */
+  answers(out: Uint8Array, outStart: number): number;
+  /**
+   * Marks the folder as one that may have promised something. Durable on return, and blocks for it: once in a replica's
+   * life, before its first vote or acknowledgement.
+   */
+  setMemberKnown(): void;
+  /** For metrics; allocates. */
+  stats(): StorageStats;
+  /** What `openStorage` gave: closes for every thread. What `attachStorage` gave: lets go. Idempotent. */
+  close(): Promise<void>;
+  /** Stepped mode: one unit of work: a log frame, a burst of apply, a read, upkeep. False: idle. */
+  step(): boolean;
+  /** Stepped mode: the time by which pinned views grow old, ms. */
+  setNow(ms: number): void;
+  /** In-memory disk: the power fails. What was not synced is lost or torn, as `seed` decides; this storage is closed. */
+  crash(seed: number): void;
+  /** In-memory disk: the n-th file operation from now (1 = the next) meets `fault`. */
+  failOperation(n: number, fault: DiskFault): void;
+}
+
+const PROGRESS_NUMBERS = 12;
+
+/**
+ * Opens or formats a data folder.
+ *
+ * Costs: reading the log, and opening RocksDB, on other threads.
+ *
+ * @throws EraftError (rejects) ERAFT_DATA_LOCKED, ERAFT_DATA_MISMATCH, ERAFT_DATA_DAMAGED, ERAFT_DATA_VERSION, ERAFT_IO,
+ * ERAFT_CONFIG
+ */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  try {
+    return new NativeStorage(await loadAddon().Engine.open(engineOptions(options), options.onProgress));
+  } catch (thrown) {
+    throw eraftError(thrown);
+  }
+}
+
+/**
+ * Attaches this thread to a storage that another thread has open: results and answers come to whoever asked.
+ *
+ * @throws EraftError ERAFT_CLOSED when none with this token is open
+ */
+export function attachStorage(token: number, onProgress: () => void): Storage {
+  try {
+    return new NativeStorage(loadAddon().Engine.attach(token, onProgress));
+  } catch (thrown) {
+    throw eraftError(thrown);
+  }
+}
+
+/** Forgets an in-memory disk that no storage uses any more. */
+export function forgetMemory(name: string): void {
+  loadAddon().Engine.forgetMemory(name);
+}
+
+class NativeStorage implements Storage {
+  readonly log: LogStore;
+  readonly machine: StateMachine;
+  readonly token: number;
+  readonly #engine: Engine;
+  readonly #numbers = new Float64Array(PROGRESS_NUMBERS);
+  readonly #progress: Progress = {
+    durable: 0,
+    durableVotes: 0,
+    failed: 0,
+    diskFull: false,
+    syncPendingMicros: 0,
+    resultsBytes: 0,
+    answersBytes: 0,
+    logBytes: 0,
+    storeBytes: 0,
+    queuedBytes: 0,
+    applyRuns: 0,
+    flushRuns: 0,
+  };
+  #identity: StorageIdentity;
+  #closing: Promise<void> | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.log = new NativeLogStore(engine);
+    this.machine = new NativeStateMachine(engine);
+    this.token = engine.token;
+    this.#identity = engine.identity();
+  }
+
+  get identity(): StorageIdentity {
+    return this.#identity;
+  }
+
+  groups(): readonly GroupRecovery[] {
+    return this.#engine.groups();
+  }
+
+  poll(): Progress {
+    const n = this.#numbers;
+    this.#engine.poll(n);
+    const p = this.#progress;
+    p.durable = n[0] as number;
+    p.failed = n[1] as number;
+    p.diskFull = n[2] !== 0;
+    p.syncPendingMicros = n[3] as number;
+    p.resultsBytes = n[4] as number;
+    p.answersBytes = n[5] as number;
+    p.logBytes = n[6] as number;
+    p.storeBytes = n[7] as number;
+    p.queuedBytes = n[8] as number;
+    p.applyRuns = n[9] as number;
+    p.flushRuns = n[10] as number;
+    p.durableVotes = n[11] as number;
+    return p;
+  }
+
+  failure(): EraftError | undefined {
+    const message = this.#engine.failure();
+    if (message === null) return undefined;
+    const code = errorCodeOf(this.poll().failed) ?? 'ERAFT_FAILED';
+    return new EraftError(code, message, { outcome: 'unknown' });
+  }
+
+  answers(out: Uint8Array, outStart: number): number {
+    return this.#engine.answers(out, outStart);
+  }
+
+  setMemberKnown(): void {
+    try {
+      this.#engine.setMemberKnown();
+      this.#identity = this.#engine.identity();
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  stats(): StorageStats {
+    try {
+      return this.#engine.stats();
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#engine.close();
+    return this.#closing;
+  }
+
+  step(): boolean {
+    try {
+      return this.#engine.step();
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  setNow(ms: number): void {
+    this.#engine.setNow(ms);
+  }
+
+  crash(seed: number): void {
+    try {
+      this.#engine.crash(seed);
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  failOperation(n: number, fault: DiskFault): void {
+    try {
+      this.#engine.failOperation(n, fault);
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+}
