@@ -27,7 +27,12 @@ class MachineLacks extends Error {}
 
 async function demandMachine(needs, progress) {
   let gaps = await findGaps(needs);
-  if (gaps.length > 0 && (await installPackages(gaps, progress))) gaps = await findGaps(needs);
+  try {
+    if (gaps.length > 0 && (await installPackages(gaps, progress))) gaps = await findGaps(needs);
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    progress.line(`${error.output.trimEnd()}\n  note  ${error.message}`); // what is missing is told below all the same
+  }
   if (gaps.length > 0) throw new MachineLacks(describeGaps(gaps));
 }
 

@@ -88,8 +88,14 @@ async function suite(context, name, count, work) {
     await step;
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    tally.explain(name, `${output}\n${error.message}`);
+    tally.explain(name, `${failuresOf(output)}\n${error.message}`);
   }
+}
+
+/** Node repeats its failures in full at the end; of other output, nothing is known to be superfluous. */
+function failuresOf(output) {
+  const at = output.lastIndexOf('✖ failing tests:');
+  return at < 0 ? output : output.slice(at);
 }
 
 /** Sums the numbers that node's spec reporter ends with. A skipped test is neither. */
