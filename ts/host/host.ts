@@ -134,6 +134,7 @@ export class Host<W> implements NetworkHost {
     this.#admitIfKnown();
     await this.#options.network.start(this);
     this.#pulse.start();
+    if (this.membership.voters.length === 1) this.group.node.campaign(); // nobody to wait for
     this.wake();
   }
 
