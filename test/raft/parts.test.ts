@@ -229,6 +229,8 @@ describe('progress', () => {
     p.toldCommit(9);
     assert.deepEqual([p.missesCommit(9), p.missesCommit(20)], [false, false]);
     p.sent(15, 100);
+    assert.equal(p.missesCommit(20), false);
+    p.acknowledge(15);
     assert.equal(p.missesCommit(20), true);
   });
 });

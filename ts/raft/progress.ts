@@ -118,9 +118,14 @@ export class Progress {
     }
   }
 
-  /** Would it learn from a message that only says how far the log is committed? */
+  /**
+   * Is it worth a message of its own that the log is committed so far? Not while appends are on their way: the next one
+   * carries it for nothing, and if there is none, the acknowledgement of the last one brings us here again.
+   */
   missesCommit(commit: number): boolean {
-    return this.#state === 'replicate' && Math.min(commit, this.#next - 1) > this.#toldCommit;
+    return (
+      this.#state === 'replicate' && this.inflights.count === 0 && Math.min(commit, this.#match) > this.#toldCommit
+    );
   }
 
   /** A message with this commit index has left; a follower commits no further than it matches. */
