@@ -35,6 +35,28 @@ export declare class Engine {
    * before its first vote or acknowledgement.
    */
   setMemberKnown(): void
+  /**
+   * Lets `onProgress` be called again, and writes into `out`: durable, failed, diskFull, syncPendingMicros,
+   * resultsBytes, answersBytes, logBytes, storeBytes, queuedBytes, applyRuns, flushRuns, durableVotes.
+   */
+  poll(out: Float64Array): void
+  /** The message of the error that `poll` reports as failed; null while all is well. */
+  failure(): string | null
+  /** Numbers for metrics. Allocates. */
+  stats(): EngineStats
+  /** Stepped mode: one unit of work. False: idle. */
+  step(): boolean
+  /** Stepped mode: the time by which views of scans grow old, in ms. */
+  setNow(ms: number): void
+  /** In-memory disk: the power fails. What was not synced is lost or torn, as `seed` decides, and this engine is closed. */
+  crash(seed: number): void
+  /** In-memory disk: the n-th file operation from now (1 = the next) fails. */
+  failOperation(n: number, kind: 'error' | 'full' | 'short' | 'power-loss'): void
+  /**
+   * Closes the engine for every attachment (called on what `open` gave), or lets go of it (on what `attach` gave).
+   * Waits for the running sync and burst. Idempotent.
+   */
+  close(): Promise<void>
   /** Checks the CommandBatch bytes[start..end): its number of top-level commands, or -(wire number of the error). */
   verifyBatch(bytes: Uint8Array, start: number, end: number): number
   /**
@@ -100,13 +122,6 @@ export declare class Engine {
    * are needed.
    */
   peek(group: number, key: Uint8Array, out: Uint8Array): number
-  /**
-   * Lets `onProgress` be called again, and writes into `out`: durable, failed, diskFull, syncPendingMicros,
-   * resultsBytes, answersBytes, logBytes, storeBytes, queuedBytes, applyRuns, flushRuns, durableVotes.
-   */
-  poll(out: Float64Array): void
-  /** The message of the error that `poll` reports as failed; null while all is well. */
-  failure(): string | null
   /** The last index really applied. */
   applied(group: number): number
   /** The last revision applied. */
@@ -115,21 +130,6 @@ export declare class Engine {
   flushed(group: number): number
   /** Starts a flush of the store; `flushRuns` of `poll` counts those done. */
   flush(): void
-  /** Numbers for metrics. Allocates. */
-  stats(): EngineStats
-  /** Stepped mode: one unit of work. False: idle. */
-  step(): boolean
-  /** Stepped mode: the time by which views of scans grow old, in ms. */
-  setNow(ms: number): void
-  /** In-memory disk: the power fails. What was not synced is lost or torn, as `seed` decides, and this engine is closed. */
-  crash(seed: number): void
-  /** In-memory disk: the n-th file operation from now (1 = the next) fails. */
-  failOperation(n: number, kind: 'error' | 'full' | 'short' | 'power-loss'): void
-  /**
-   * Closes the engine for every attachment (called on what `open` gave), or lets go of it (on what `attach` gave).
-   * Waits for the running sync and burst. Idempotent.
-   */
-  close(): Promise<void>
 }
 
 /** What log and store held of one group when the folder was opened. */
@@ -153,7 +153,6 @@ export interface EngineGroup {
   confIndex: number
   conf?: Uint8Array
   appliedIndex: number
-  appliedTerm: number
   appliedRevision: number
   flushedIndex: number
 }

@@ -10,6 +10,8 @@
 
 mod convert;
 mod engine;
+mod log;
+mod machine;
 mod options;
 mod recovery;
 mod tasks;

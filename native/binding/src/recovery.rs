@@ -51,7 +51,6 @@ pub struct EngineGroup {
     pub conf_index: f64,
     pub conf: Option<Uint8Array>,
     pub applied_index: f64,
-    pub applied_term: f64,
     pub applied_revision: f64,
     pub flushed_index: f64,
 }
@@ -82,7 +81,6 @@ impl From<&GroupRecovery> for EngineGroup {
                 .as_ref()
                 .map(|(_, bytes)| Uint8Array::new(bytes.clone())),
             applied_index: number(recovered.applied.index),
-            applied_term: number(recovered.applied.term),
             applied_revision: number(recovered.applied.revision),
             flushed_index: number(recovered.flushed),
         }
