@@ -76,179 +76,50 @@ fn each_rule_has_its_error() {
     let long = vec![b'k'; limits::KEY_BYTES_MAX + 1];
     let longer = vec![b'k'; limits::KEY_BYTES_MAX + 2];
     let put = |batch: Batch| batch.put(b"k", b"v");
+    #[rustfmt::skip]
     let cases = [
         ("empty key", Batch::new().put(b"", b"v"), 20),
-        (
-            "empty key of a condition",
-            Batch::new().transact(1).exists(b""),
-            20,
-        ),
+        ("empty key of a condition", Batch::new().transact(1).exists(b""), 20),
         ("long key", Batch::new().put(&long, b"v"), 21),
-        (
-            "long bound",
-            Batch::new().delete_range(&longer, b"", -1, false),
-            21,
-        ),
-        (
-            "long end",
-            Batch::new().delete_range(b"", &longer, -1, false),
-            21,
-        ),
-        (
-            "long value",
-            Batch::new().put(b"k", &vec![0; limits::VALUE_BYTES_MAX + 1]),
-            22,
-        ),
+        ("long bound", Batch::new().delete_range(&longer, b"", -1, false), 21),
+        ("long end", Batch::new().delete_range(b"", &longer, -1, false), 21),
+        ("long value", Batch::new().put(b"k", &vec![0; limits::VALUE_BYTES_MAX + 1]), 22),
         ("no commands", Batch::new(), 25),
-        (
-            "unknown kind",
-            Batch::new().command(8, 0, 0, b"k", b"", 0),
-            25,
-        ),
+        ("unknown kind", Batch::new().command(8, 0, 0, b"k", b"", 0), 25),
         ("kind 0", Batch::new().command(0, 0, 0, b"k", b"", 0), 25),
         ("a condition alone", Batch::new().exists(b"k"), 25),
-        (
-            "unknown flag",
-            Batch::new().command(kind::PUT, 4, 0, b"k", b"", 0),
-            25,
-        ),
-        (
-            "previous of an append",
-            Batch::new().command(kind::APPEND, flag::PREVIOUS, 0, b"k", b"", 0),
-            25,
-        ),
-        (
-            "from the end, without a limit",
-            Batch::new().delete_range(b"", b"", -1, true),
-            25,
-        ),
-        (
-            "negative limit",
-            Batch::new().delete_range(b"", b"", -2, false),
-            25,
-        ),
-        (
-            "limit too large",
-            Batch::new().delete_range(b"", b"", 100_001, false),
-            25,
-        ),
-        (
-            "parts of a put",
-            Batch::new().command(kind::PUT, 0, 1, b"k", b"", 0),
-            25,
-        ),
+        ("unknown flag", Batch::new().command(kind::PUT, 4, 0, b"k", b"", 0), 25),
+        ("previous of an append", Batch::new().command(kind::APPEND, flag::PREVIOUS, 0, b"k", b"", 0), 25),
+        ("from the end, without a limit", Batch::new().delete_range(b"", b"", -1, true), 25),
+        ("negative limit", Batch::new().delete_range(b"", b"", -2, false), 25),
+        ("limit too large", Batch::new().delete_range(b"", b"", 100_001, false), 25),
+        ("parts of a put", Batch::new().command(kind::PUT, 0, 1, b"k", b"", 0), 25),
         ("transaction of nothing", Batch::new().transact(0), 25),
-        (
-            "transaction with a key",
-            put(Batch::new().command(kind::TRANSACT, 0, 1, b"k", b"", 0)),
-            25,
-        ),
+        ("transaction with a key", put(Batch::new().command(kind::TRANSACT, 0, 1, b"k", b"", 0)), 25),
         ("too few parts", put(Batch::new().transact(2)), 25),
-        (
-            "condition behind an operation",
-            put(Batch::new().transact(2)).exists(b"k"),
-            25,
-        ),
-        (
-            "range in a transaction",
-            Batch::new().transact(1).delete_range(b"", b"", -1, false),
-            25,
-        ),
-        (
-            "transaction in a transaction",
-            put(Batch::new().transact(2).transact(1)),
-            25,
-        ),
-        (
-            "previous in a transaction",
-            Batch::new().transact(1).put_previous(b"k", b"v"),
-            25,
-        ),
-        (
-            "register in a transaction",
-            Batch::new()
-                .transact(1)
-                .command(kind::REGISTER, 0, 0, b"k", b"", 0),
-            25,
-        ),
-        (
-            "number of a put",
-            Batch::new().command(kind::PUT, 0, 0, b"k", b"v", 1),
-            25,
-        ),
-        (
-            "value of a delete",
-            Batch::new().command(kind::DELETE, 0, 0, b"k", b"v", 0),
-            25,
-        ),
-        (
-            "summand too large",
-            Batch::new().increment(b"k", 1 << 53),
-            25,
-        ),
-        (
-            "summand too small",
-            Batch::new().increment(b"k", i64::MIN),
-            25,
-        ),
-        (
-            "revision below 0",
-            Batch::new()
-                .transact(1)
-                .command(kind::REVISION_IS, 0, 0, b"k", b"", -1),
-            25,
-        ),
-        (
-            "revision too large",
-            Batch::new().transact(1).revision_is(b"k", 1 << 53),
-            25,
-        ),
+        ("condition behind an operation", put(Batch::new().transact(2)).exists(b"k"), 25),
+        ("range in a transaction", Batch::new().transact(1).delete_range(b"", b"", -1, false), 25),
+        ("transaction in a transaction", put(Batch::new().transact(2).transact(1)), 25),
+        ("previous in a transaction", Batch::new().transact(1).put_previous(b"k", b"v"), 25),
+        ("register in a transaction", Batch::new().transact(1).command(kind::REGISTER, 0, 0, b"k", b"", 0), 25),
+        ("number of a put", Batch::new().command(kind::PUT, 0, 0, b"k", b"v", 1), 25),
+        ("value of a delete", Batch::new().command(kind::DELETE, 0, 0, b"k", b"v", 0), 25),
+        ("summand too large", Batch::new().increment(b"k", 1 << 53), 25),
+        ("summand too small", Batch::new().increment(b"k", i64::MIN), 25),
+        ("revision below 0", Batch::new().transact(1).command(kind::REVISION_IS, 0, 0, b"k", b"", -1), 25),
+        ("revision too large", Batch::new().transact(1).revision_is(b"k", 1 << 53), 25),
         ("register beside others", put(Batch::register()), 25),
-        (
-            "register with a session",
-            Batch {
-                session: 1,
-                sequence: 1,
-                ..Batch::register()
-            },
-            25,
-        ),
-        (
-            "register with a key",
-            Batch::new().command(kind::REGISTER, 0, 0, b"k", b"", 0),
-            25,
-        ),
+        ("register with a session", Batch { session: 1, sequence: 1, ..Batch::register() }, 25),
+        ("register with a key", Batch::new().command(kind::REGISTER, 0, 0, b"k", b"", 0), 25),
         ("sequence without a session", put(Batch::of(0, 1, 0)), 25),
-        (
-            "acknowledged without a session",
-            put(Batch::of(0, 0, 1)),
-            25,
-        ),
+        ("acknowledged without a session", put(Batch::of(0, 0, 1)), 25),
         ("session without a sequence", put(Batch::of(1, 0, 0)), 25),
         ("acknowledges itself", put(Batch::of(1, 5, 5)), 25),
         ("beyond the window", put(Batch::of(1, 257, 0)), 25),
         ("session too large", put(Batch::of(1 << 53, 1, 0)), 25),
-        (
-            "sequence too large",
-            put(Batch::of(1, 1 << 53, (1 << 53) - 1)),
-            25,
-        ),
-        (
-            "more data",
-            Batch {
-                data: b"kvx".to_vec(),
-                ..put(Batch::new())
-            },
-            25,
-        ),
-        (
-            "less data",
-            Batch {
-                data: b"k".to_vec(),
-                ..put(Batch::new())
-            },
-            25,
-        ),
+        ("sequence too large", put(Batch::of(1, 1 << 53, (1 << 53) - 1)), 25),
+        ("more data", Batch { data: b"kvx".to_vec(), ..put(Batch::new()) }, 25),
+        ("less data", Batch { data: b"k".to_vec(), ..put(Batch::new()) }, 25),
     ];
     for (name, batch, error) in cases {
         assert_eq!(wire(&batch), error, "{name}");

@@ -1,7 +1,7 @@
 //! Bursts: all or nothing, in order, bounded; and what a log record may not be.
 
 use eraft_core::record::{self, Header, KIND_BLANK, KIND_COMMANDS, KIND_CONF};
-use eraft_core::store::{ApplyMode, StoreError, StoreLimits};
+use eraft_core::store::{ApplyMode, StoreError};
 
 #[path = "common/batches.rs"]
 mod batches;
@@ -218,63 +218,6 @@ fn a_burst_that_would_wait_for_the_disk_is_busy() {
             .apply(GROUP, &mut views(&record), mode, &mut Vec::new())
             .is_ok(),
         "blind writes need no read"
-    );
-}
-
-#[test]
-fn a_large_burst_ends_early_at_a_record() {
-    let mut m = Machine::new();
-    let value = vec![b'x'; 1 << 20];
-    for n in 0..100u8 {
-        let record = m.log.record(&[Batch::new().put(&[n], &value)]);
-        m.records.push(record);
-    }
-    let bytes = m.records.concat();
-    let mut taken = 0;
-    let mut records = views(&bytes).inspect(|_| taken += 1);
-    let applied = m
-        .store()
-        .apply(GROUP, &mut records, BLIND, &mut Vec::new())
-        .unwrap();
-    drop(records);
-    assert_eq!(applied.index, 64);
-    assert_eq!(taken, 64, "no record is taken and left out");
-    assert_eq!(m.applied(), applied);
-    let rest = m.records[64..].concat();
-    assert_eq!(
-        m.store()
-            .apply(GROUP, &mut views(&rest), BLIND, &mut Vec::new())
-            .unwrap()
-            .index,
-        100
-    );
-}
-
-/// Keys of a range are kept in many chunks; each stays what it was.
-#[test]
-fn a_large_range_is_deleted_whole() {
-    let limits = StoreLimits {
-        delete_range_keys_max: 20_000,
-        ..StoreLimits::default()
-    };
-    let mut m = Machine::with(limits);
-    let key = |n: u32| [&n.to_be_bytes()[..], &[b'k'; 40]].concat();
-    for chunk in 0..2 {
-        m.one((0..8000).fold(Batch::new(), |batch, n| {
-            batch.put(&key(chunk * 8000 + n), b"v")
-        }));
-    }
-    let ranges = Batch::new()
-        .delete_range(&key(5), &key(10_000), -1, false)
-        .delete_range(&key(12_000), b"", 1000, true)
-        .delete_range(b"", b"", 2, false)
-        .append(&key(4), b"+");
-    assert_eq!(m.one(ranges).rows, [9995, 1000, 2, 2].map(Row::number));
-    let left = m.entries();
-    assert_eq!(left.len(), 16_000 - 9995 - 1000 - 2);
-    assert_eq!(
-        (&left[0].0, &left[3].0, &left.last().unwrap().0),
-        (&key(2), &key(10_000), &key(14_999))
     );
 }
 
