@@ -1,6 +1,7 @@
 import { EraftError } from '../base/errors.js';
 import type { Host } from '../host/host.js';
 import { decodeForward, encodeForward, PEER_FRAME } from '../proto/peer-frames.js';
+import { copyOf } from '../proto/table.js';
 import type { ReplicaId } from '../raft/messages.js';
 import type { Network } from '../transport/network.js';
 import type { KvContext } from './context.js';
@@ -42,7 +43,7 @@ export class Forwards {
     const request = this.#next;
     const deadlineMs = Math.max(1, Math.ceil(pending.deadline - clock.now()));
     const head = encodeForward(PEER_FRAME.forward, { request, deadlineMs }, frame.length);
-    if (!network.connected(to) || !network.send(to, head, [frame.slice()])) return false;
+    if (!network.connected(to) || !network.send(to, head, [copyOf(frame, 0, frame.length)])) return false;
     this.#next = this.#next === 0xffff_ffff ? 1 : this.#next + 1;
     this.#pending.set(request, { pending, to });
     pending.fate = 'in-doubt';
@@ -106,7 +107,7 @@ export class PeerRequester implements Requester {
 
   reply(frame: Uint8Array): void {
     const head = encodeForward(PEER_FRAME.forwarded, { request: this.#request, deadlineMs: 0 }, frame.length);
-    this.#network.send(this.#to, head, [frame.slice()]);
+    this.#network.send(this.#to, head, [copyOf(frame, 0, frame.length)]);
     this.#host.sent();
   }
 }

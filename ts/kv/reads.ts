@@ -1,6 +1,7 @@
 import { EraftError, errorCodeOf } from '../base/errors.js';
 import { Slab } from '../host/stage.js';
 import { FRAME, FRAME_HEADER_BYTES, writeFrameHeader } from '../proto/frame.js';
+import { copyOf } from '../proto/table.js';
 import type { KvContext } from './context.js';
 import { Gauge, type Pending } from './pending.js';
 
@@ -69,7 +70,7 @@ export class Reads {
     if (linearizable) this.#put(this.#gathering, body, pending);
     else if (this.#has(minRevision)) this.#put(this.#stale, body, pending);
     else {
-      const copy = body.slice();
+      const copy = copyOf(body, 0, body.length);
       this.#waiting.push({ pending, minRevision, go: () => this.#put(this.#stale, copy, pending) });
     }
     this.#context.host.wake();
@@ -85,7 +86,7 @@ export class Reads {
   ): void {
     if (!this.#admit(pending, body.length)) return;
     this.#context.counters.scans++;
-    const scan = { pending, body: body.slice(), onViewLost };
+    const scan = { pending, body: copyOf(body, 0, body.length), onViewLost };
     if (linearizable) this.#gathering.scans.push(scan);
     else if (this.#has(minRevision)) this.#stale.scans.push(scan);
     else this.#waiting.push({ pending, minRevision, go: () => this.#stale.scans.push(scan) });

@@ -30,7 +30,7 @@ import {
 import { decodeForward, PEER_FRAME } from '../proto/peer-frames.js';
 import { decodeReadHead } from '../proto/read-batch.js';
 import { decodeScanRequest, SNAPSHOT } from '../proto/scan-frames.js';
-import { malformed } from '../proto/table.js';
+import { copyOf, malformed } from '../proto/table.js';
 import type { ReplicaId } from '../raft/messages.js';
 import type { KvContext } from './context.js';
 import { Forwards, PeerRequester } from './forwards.js';
@@ -242,7 +242,7 @@ export class KvService implements HostService<Pending> {
     this.#watch(pending);
     let elsewhere: (() => boolean) | null = null;
     if (pinned && !this.#foreign.has(pending)) {
-      const copy = frame.slice();
+      const copy = copyOf(frame, 0, frame.length);
       elsewhere = () => this.#scanElsewhere(copy, pending);
     }
     this.#reads.takeScan(body, false, pinned ? 0 : minRevision, pending, elsewhere);

@@ -1,4 +1,5 @@
 import { EraftError } from '../base/errors.js';
+import { copyOf } from '../proto/table.js';
 import type { KvContext } from './context.js';
 import { Gauge, type Pending } from './pending.js';
 
@@ -25,7 +26,7 @@ export class WaitingForLeader {
       return;
     }
     pending.charge(this.gauge, frame.length);
-    this.#frames.push({ frame: frame.slice(), pending });
+    this.#frames.push({ frame: copyOf(frame, 0, frame.length), pending });
   }
 
   /** Gives all that is still waited for to `dispatch`, in order; when that puts one back, the rest stays behind it. */
