@@ -83,7 +83,7 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    /// The options of the database. Why each: docs/design.md and the measurements behind it.
+    /// The options of the database. Levels begin late (12 files) because compaction is what a stream of writes pays for.
     pub(super) fn database(&self) -> Result<Options, StoreError> {
         // Not among the setters of the crate. What is not flushed is in the Raft log.
         let mut options =
