@@ -6,7 +6,13 @@ import type { IncomingMessage } from '../proto/peer-frames.js';
 import type { Append, Entry, Message, ReplicaId } from '../raft/messages.js';
 import { RaftNode } from '../raft/raft-node.js';
 import type { Persist, Ready } from '../raft/ready.js';
-import type { GroupRecovery, LogStore, StateMachine } from '../storage/index.js';
+import {
+  type GroupRecovery,
+  type LogStore,
+  RECORD_HEADER_BYTES,
+  RECORD_KINDS,
+  type StateMachine,
+} from '../storage/index.js';
 import { Applier } from './applier.js';
 import { Inbound, type LogEnd } from './inbound.js';
 import { LogClock } from './log-clock.js';
@@ -14,7 +20,7 @@ import type { Membership } from './membership.js';
 import type { ReplicaLimits } from './options.js';
 import type { AppendSource, Outbox } from './outbox.js';
 import { type Gathered, Proposals } from './proposals.js';
-import { RECORD_HEADER_BYTES, RECORD_KIND, recordBytes, Stage, type Staged } from './stage.js';
+import { recordBytes, Stage, type Staged } from './stage.js';
 
 /** What a group tells the service above it. None of these may throw. */
 export interface GroupListener<W> {
@@ -163,7 +169,7 @@ export class Group<W> implements AppendSource {
         continue;
       }
       const entry = { index: proposed.index, term: this.node.term, bytes };
-      this.#seal(entry, RECORD_KIND.commands, record);
+      this.#seal(entry, RECORD_KINDS.commands, record);
       this.#listener?.onProposed(entry.index, entry.term, record);
     }
     this.#proposeConf();
@@ -257,7 +263,7 @@ export class Group<W> implements AppendSource {
     const { index, term } = entry;
     this.#end = { index, term, time, nextRevision };
     while ((this.#confs.at(-1)?.index ?? 0) >= index) this.#confs.pop();
-    if (kind === RECORD_KIND.conf) {
+    if (kind === RECORD_KINDS.conf) {
       this.#confs.push({ index, term, bytes: slab.bytes.slice(start + RECORD_HEADER_BYTES, end) });
     }
   }
@@ -269,7 +275,7 @@ export class Group<W> implements AppendSource {
     this.#logClock.start();
     this.#options.membership.newLeadership();
     this.#confAt = blank.index;
-    this.#seal(blank, RECORD_KIND.blank, this.proposals.lone(null));
+    this.#seal(blank, RECORD_KINDS.blank, this.proposals.lone(null));
   }
 
   /** A leader that has committed in its term spreads the uids that it can vouch for. One such record at a time. */
@@ -283,7 +289,7 @@ export class Group<W> implements AppendSource {
     const proposed = node.propose(bytes);
     if ('refused' in proposed) return;
     this.#confAt = proposed.index;
-    this.#seal({ index: proposed.index, term: node.term, bytes }, RECORD_KIND.conf, record);
+    this.#seal({ index: proposed.index, term: node.term, bytes }, RECORD_KINDS.conf, record);
   }
 
   /** Fills in the header. The entry is the log's last from now on, as a leader only ever appends. */

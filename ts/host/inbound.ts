@@ -1,14 +1,10 @@
 import type { IncomingMessage } from '../proto/peer-frames.js';
 import { malformed } from '../proto/table.js';
 import type { Entry, Message } from '../raft/messages.js';
-import type { LogStore } from '../storage/index.js';
-import { RECORD_HEADER_BYTES, Slab, type Stage } from './stage.js';
+import { INSPECTED, INSPECTED_NUMBERS, type LogStore, RECORD_HEADER_BYTES } from '../storage/index.js';
+import { Slab, type Stage } from './stage.js';
 
 const SLAB_BYTES = 256 * 1024;
-const NUMBERS = 8; // that inspect tells of each record
-/** One record's numbers, in inspect's order. */
-const AT = { index: 0, term: 1, time: 2, firstRevision: 3, count: 4, bytes: 5, kind: 6, group: 7 } as const;
-
 /** The end of the log as its last record tells it: what the next record must not fall behind. */
 export interface LogEnd {
   readonly index: number;
@@ -25,7 +21,7 @@ export class Inbound {
   readonly slab = new Slab(SLAB_BYTES);
   readonly #log: LogStore;
   readonly #stage: Stage;
-  #numbers = new Float64Array(64 * NUMBERS);
+  #numbers = new Float64Array(64 * INSPECTED_NUMBERS);
 
   constructor(log: LogStore, stage: Stage) {
     this.#log = log;
@@ -42,10 +38,16 @@ export class Inbound {
     if (message.type !== 'append' || message.last === message.index) return message;
     const count = message.last - message.index;
     if (count > (end - start) / RECORD_HEADER_BYTES) throw malformed(`${count} records in ${end - start} bytes`);
-    if (this.#numbers.length < count * NUMBERS) this.#numbers = new Float64Array(2 * count * NUMBERS);
+    if (this.#numbers.length < count * INSPECTED_NUMBERS)
+      this.#numbers = new Float64Array(2 * count * INSPECTED_NUMBERS);
     const at = this.slab.take(end - start);
     this.slab.bytes.set(tail.subarray(start, end), at);
-    const found = this.#log.inspect(this.slab.bytes, at, this.slab.fill, this.#numbers.subarray(0, count * NUMBERS));
+    const found = this.#log.inspect(
+      this.slab.bytes,
+      at,
+      this.slab.fill,
+      this.#numbers.subarray(0, count * INSPECTED_NUMBERS),
+    );
     if (found !== count) throw malformed(`an append of ${count} records, of which ${found} were found sound`);
     const follows = message.index === logEnd.index && message.logTerm === logEnd.term;
     let before = follows ? logEnd : { index: message.index, term: message.logTerm, time: 0, nextRevision: 0 };
@@ -66,23 +68,26 @@ export class Inbound {
 
   /** Record `i` of those inspected, held against the one before it. */
   #record(i: number, group: number, term: number, before: LogEnd): LogEnd & { kind: number; bytes: number } {
-    const number = (what: number): number => this.#numbers[i * NUMBERS + what] ?? 0;
+    const number = (what: number): number => this.#numbers[i * INSPECTED_NUMBERS + what] ?? 0;
     const record = {
-      index: number(AT.index),
-      term: number(AT.term),
-      time: number(AT.time),
-      nextRevision: number(AT.firstRevision) + number(AT.count),
-      kind: number(AT.kind),
-      bytes: number(AT.bytes),
+      index: number(INSPECTED.index),
+      term: number(INSPECTED.term),
+      time: number(INSPECTED.time),
+      nextRevision: number(INSPECTED.firstRevision) + number(INSPECTED.count),
+      kind: number(INSPECTED.kind),
+      bytes: number(INSPECTED.bytes),
     };
     const where = `record ${record.index} of term ${record.term}`;
-    if (number(AT.group) !== group) throw malformed(`${where} is of group ${number(AT.group)}, not ${group}`);
+    if (number(INSPECTED.group) !== group)
+      throw malformed(`${where} is of group ${number(INSPECTED.group)}, not ${group}`);
     if (record.index !== before.index + 1) throw malformed(`${where} behind index ${before.index}`);
     if (record.term < before.term || record.term > term)
       throw malformed(`${where} behind term ${before.term}, under term ${term}`);
     if (record.time < before.time) throw malformed(`${where} goes back in time, ${record.time} after ${before.time}`);
-    if (number(AT.firstRevision) < before.nextRevision) {
-      throw malformed(`${where} begins at revision ${number(AT.firstRevision)}, ${before.nextRevision} is the next`);
+    if (number(INSPECTED.firstRevision) < before.nextRevision) {
+      throw malformed(
+        `${where} begins at revision ${number(INSPECTED.firstRevision)}, ${before.nextRevision} is the next`,
+      );
     }
     return record;
   }

@@ -1,6 +1,6 @@
 import { EraftError } from '../base/errors.js';
 import { KiB, LIMITS, MiB } from '../base/limits.js';
-import { RECORD_HEADER_BYTES } from './stage.js';
+import { RECORD_HEADER_BYTES } from '../storage/index.js';
 
 /** What one replica holds at most, and how far it lets things drift. Each is an option; what goes over one is refused. */
 export interface ReplicaLimits {

@@ -1,5 +1,6 @@
 import { LIMITS } from '../base/limits.js';
-import { RECORD_HEADER_BYTES, recordBytes, Slab } from './stage.js';
+import { RECORD_HEADER_BYTES } from '../storage/index.js';
+import { recordBytes, Slab } from './stage.js';
 
 const SLAB_BYTES = 256 * 1024;
 const LONE_SLAB_BYTES = 4 * 1024;
@@ -67,6 +68,13 @@ export class Proposals<W> {
     if (records.length === 0) return records;
     if (this.#drained.fill > 0) throw new Error('the records of this turn were drained before');
     [this.#gathering, this.#drained] = [this.#drained, this.#gathering];
+    this.#records = [];
+    return records;
+  }
+
+  /** What was gathered and will never be proposed. */
+  abandon(): Gathered<W>[] {
+    const records = this.#records;
     this.#records = [];
     return records;
   }

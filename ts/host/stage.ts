@@ -1,8 +1,7 @@
 import type { Entry, ReplicaId } from '../raft/messages.js';
+import { RECORD_HEADER_BYTES } from '../storage/index.js';
 
-export const RECORD_HEADER_BYTES = 56;
-export const RECORD_ALIGN = 8;
-export const RECORD_KIND = { blank: 1, commands: 2, conf: 3 } as const;
+const RECORD_ALIGN = 8;
 
 /** The size of a record with so much payload: header, payload, padding. */
 export function recordBytes(payloadBytes: number): number {

@@ -25,6 +25,12 @@ export class Tags {
     return handler;
   }
 
+  /** Nothing more will be answered: tells everybody who asked, with the wire number of an error and what it says. */
+  abandon(status: number, message: string): void {
+    const text = new TextEncoder().encode(message);
+    for (const tag of [...this.#handlers.keys()]) this.release(tag)?.(status, text, 0, text.length);
+  }
+
   #advance(): void {
     this.#next = this.#next === 0xffff_ffff ? 1 : this.#next + 1;
   }

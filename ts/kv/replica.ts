@@ -89,7 +89,7 @@ export class ReplicaNode {
     this.#counters = parts.counters;
     this.#firstCommit = parts.host.group.node.commit;
     this.#firstApplied = parts.host.group.applier.applied;
-    parts.service.onLeaderChange((leader) => events.emit('leader', leader));
+    parts.service.onLeaderChange((leader) => emit(events, 'leader', leader));
   }
 
   /**
@@ -146,8 +146,8 @@ export class ReplicaNode {
         peerAddresses: peers,
         version: VERSION,
         inflightBatchesMax: options.inflightBatchesMax ?? INFLIGHT_BATCHES_MAX,
-        onState: (role, term) => events.emit('state', role, term),
-        onFailed: (error) => events.emit('failed', error),
+        onState: (role, term) => emit(events, 'state', role, term),
+        onFailed: (error) => emit(events, 'failed', error),
       });
       const node = new ReplicaNode({ id, service, host, storage, network, clock, counters }, events);
       await host.start(service);
@@ -303,6 +303,21 @@ function checked(o: ReplicaOptions): Settings {
 export function clusterIdOf(name: string, ids: readonly ReplicaId[]): string {
   const members = [...ids].sort((a, b) => a - b).join(',');
   return createHash('sha256').update(`eraft cluster\n${name}\n${members}`).digest('hex').slice(0, 32);
+}
+
+/** What a listener throws is its owner's, and no reason for the replica to fail: it surfaces as an uncaught exception. */
+function emit<K extends keyof ReplicaEvents>(
+  events: EventEmitter<ReplicaEvents>,
+  name: K,
+  ...args: ReplicaEvents[K]
+): void {
+  try {
+    (events as EventEmitter).emit(name, ...args);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 function defined<T extends object>(given: T): Partial<T> {

@@ -7,26 +7,12 @@
 // service.ts routes a frame; replica.ts makes a whole replica of host, storage and network. Then, by kind of request:
 //   writes.ts    proposed by turn, answered in log order      reads.ts    confirmed by turn, one native call
 //   forwards.ts  passed on to the leader                      waiting.ts  kept until there is one
-import { EraftError } from '../base/errors.js';
+import { ERRORS, EraftError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
 import type { Host, HostService } from '../host/host.js';
 import type { Gathered } from '../host/proposals.js';
-import {
-  decodeCloseView,
-  decodeHello,
-  encodeError,
-  encodeStatusReply,
-  encodeWelcome,
-} from '../proto/control-frames.js';
-import {
-  FRAME,
-  type FrameHeader,
-  frameBody,
-  frameOf,
-  PROTOCOL_VERSION_MAX,
-  PROTOCOL_VERSION_MIN,
-  readFrameHeader,
-} from '../proto/frame.js';
+import { decodeCloseView, encodeError, encodeStatusReply } from '../proto/control-frames.js';
+import { FRAME, type FrameHeader, frameBody, frameOf, readFrameHeader } from '../proto/frame.js';
 import { decodeForward, PEER_FRAME } from '../proto/peer-frames.js';
 import { decodeReadHead } from '../proto/read-batch.js';
 import { decodeScanRequest, SNAPSHOT } from '../proto/scan-frames.js';
@@ -34,6 +20,7 @@ import { copyOf, malformed } from '../proto/table.js';
 import type { ReplicaId } from '../raft/messages.js';
 import type { KvContext } from './context.js';
 import { Forwards, PeerRequester } from './forwards.js';
+import { checkHello, type GreetingOptions, welcomeFrame } from './greeting.js';
 import { type LeaderHint, LeaderHints } from './leader-hints.js';
 import { Deadlines, Pending } from './pending.js';
 import { Reads } from './reads.js';
@@ -47,14 +34,9 @@ export type { LeaderHint } from './leader-hints.js';
 export type { Requester } from './requester.js';
 export type { ClusterStatus, ReplicaStatus } from './status.js';
 
-export interface KvServiceOptions extends Omit<KvContext, 'reject' | 'notLeader'> {
-  readonly clusterId: string;
-  readonly replica: ReplicaId;
+export interface KvServiceOptions extends Omit<KvContext, 'reject' | 'notLeader'>, GreetingOptions {
   readonly clientAddress: string;
   readonly peerAddresses: ReadonlyMap<ReplicaId, string>;
-  readonly version: string;
-  /** Write frames, and as many read frames, that one connection may have unanswered; part of the welcome. */
-  readonly inflightBatchesMax: number;
   /** Role or term have changed. */
   readonly onState: (role: ReplicaStatus['role'], term: number) => void;
   readonly onFailed: (error: EraftError) => void;
@@ -265,16 +247,7 @@ export class KvService implements HostService<Pending> {
   }
 
   #onHello(frame: Uint8Array, pending: Pending): void {
-    const { versionMin, versionMax, cluster } = decodeHello(frameBody(frame));
-    if (versionMin > PROTOCOL_VERSION_MAX || versionMax < PROTOCOL_VERSION_MIN) {
-      throw new EraftError(
-        'ERAFT_VERSION',
-        `the client speaks protocol ${versionMin} to ${versionMax}, this replica ${PROTOCOL_VERSION_MAX}`,
-      );
-    }
-    if (cluster !== '' && cluster !== this.clusterId) {
-      throw new EraftError('ERAFT_WRONG_CLUSTER', `this replica belongs to cluster ${this.clusterId}, not ${cluster}`);
-    }
+    checkHello(frameBody(frame), this.#options);
     const from = pending.from;
     pending.reply(this.welcome());
     this.#hints.tell(from);
@@ -282,18 +255,7 @@ export class KvService implements HostService<Pending> {
 
   /** The whole Welcome frame. */
   welcome(): Uint8Array {
-    return encodeWelcome({
-      version: PROTOCOL_VERSION_MAX,
-      features: 0n,
-      cluster: this.clusterId,
-      replica: this.replica,
-      server: `eraft ${this.#options.version}`,
-      keyBytesMax: LIMITS.keyBytesMax,
-      valueBytesMax: LIMITS.valueBytesMax,
-      frameBytesMax: LIMITS.clientFrameBytesMax,
-      batchCommandsMax: LIMITS.batchCommandsMax,
-      inflightBatchesMax: this.#options.inflightBatchesMax,
-    });
+    return welcomeFrame(this.#options);
   }
 
   /** A value from memory, as of now. undefined: absent. null: not in memory. */
@@ -391,8 +353,8 @@ export class KvService implements HostService<Pending> {
     const message = error.message;
     const honest = (inDoubt: boolean) =>
       new EraftError('ERAFT_FAILED', message, { cause: error, outcome: inDoubt ? 'unknown' : 'not-applied' });
+    this.#board.onFailed();
     this.close(honest);
-    this.#board.onFailed(error);
     this.#options.onFailed(error);
   }
 
@@ -400,7 +362,10 @@ export class KvService implements HostService<Pending> {
   close(error: (inDoubt: boolean) => EraftError): void {
     if (this.#closed !== null) return;
     this.#closed = error;
+    this.#board.onDown();
     for (const part of [this.#writes, this.#reads, this.#forwards, this.#waiting]) part.failAll(error);
+    const { code, message } = error(false);
+    this.#host.tags.abandon(ERRORS[code].wire, message);
   }
 
   // ---- the leader

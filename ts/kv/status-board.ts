@@ -1,4 +1,3 @@
-import type { EraftError } from '../base/errors.js';
 import { decodeStatusReply } from '../proto/control-frames.js';
 import { FRAME, frameBody, frameOf } from '../proto/frame.js';
 import type { ReplicaId } from '../raft/messages.js';
@@ -19,14 +18,20 @@ export class StatusBoard {
   readonly #ask: Ask;
   #peeked = new Uint8Array(PEEK_BYTES);
   #failed = false;
+  #down = false;
 
   constructor(options: KvServiceOptions, ask: Ask) {
     this.#o = options;
     this.#ask = ask;
   }
 
-  onFailed(_error: EraftError): void {
+  onFailed(): void {
     this.#failed = true;
+  }
+
+  /** The storage cannot be asked any more. */
+  onDown(): void {
+    this.#down = true;
   }
 
   get role(): ReplicaRole {
@@ -54,7 +59,7 @@ export class StatusBoard {
       appliedIndex: applier.applied,
       lastIndex: node.lastIndex,
       firstIndex: node.firstIndex,
-      revision: this.#failed ? 0 : machine.revision(group),
+      revision: this.#down ? 0 : machine.revision(group),
       logBytes,
       storeBytes,
       snapshotBytes: 0,

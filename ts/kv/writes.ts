@@ -117,7 +117,7 @@ export class Writes {
       for (const pending of waiters) pending.fail(error(true));
     this.#proposed = [];
     this.#head = 0;
-    for (const { waiters } of this.#context.host.group.proposals.drain()) {
+    for (const { waiters } of this.#context.host.group.proposals.abandon()) {
       for (const pending of waiters) pending.fail(error(false));
     }
   }
