@@ -4,6 +4,8 @@
 mod driver;
 #[path = "common/logs.rs"]
 mod logs;
+#[path = "common/seeds.rs"]
+mod seeds;
 
 use driver::{Action, Driver, Random};
 use eraft_core::sys::{Fault, MemoryFileSystem};
@@ -151,7 +153,7 @@ fn any_action() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(seeds::config("wal_crash", 300))]
 
     /// Kills between any two bursts, against the plain model. Proptest prints the smallest failing list of actions.
     #[test]

@@ -296,3 +296,44 @@ fn a_newer_format_is_not_touched() {
     ));
     assert!(files(&fs) == before);
 }
+
+/// A value may hold the image of a frame, but not the salt: it never makes a torn tail look like damage.
+#[test]
+fn a_frame_forged_inside_a_value_covers_nothing() {
+    let fs = MemoryFileSystem::new();
+    let (wal, _) = open(&fs, 0xdead).unwrap();
+    wal.submit(entries(1, 1..=3, 1)).unwrap();
+    settle(&wal);
+    let forged = layout::FrameHeader {
+        salt: 0xbeef,
+        segment: 1,
+        sequence: 1000,
+        synced: 999,
+        first_index: 0,
+        last_index: 0,
+        group: 0,
+        length: 0,
+        items: 0,
+        previous: 0,
+        kind: layout::FrameKind::Mark,
+    };
+    let record = eraft_core::record::build(&forged.encode(), &header(1, 4, 1));
+    let ticket = wal
+        .submit(Batch {
+            records: record.clone(),
+            ..Batch::default()
+        })
+        .unwrap();
+    step_until_durable(&wal, ticket);
+    drop(wal);
+    let (path, _) = logs_of(&fs).remove(0);
+    let bytes = eraft_core::sys::read_file(&fs, &path).unwrap();
+    let place = bytes
+        .windows(record.len())
+        .position(|window| window == record)
+        .unwrap();
+    flip(&fs, &path, place - 1, 1); // its own frame is torn
+    flip(&fs, &path, place - 80, 1);
+    let (_, groups) = open(&fs, 2).unwrap();
+    assert_eq!(groups[0].last_index, 3);
+}

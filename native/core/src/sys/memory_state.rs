@@ -130,16 +130,11 @@ impl Disk {
             file.content.resize(offset + fits, 0);
             file.pending.push(Change::Length(offset + fits));
         }
-        file.content[offset..offset + fits].copy_from_slice(&bytes[..fits]);
         let mut done = 0;
         while done < fits {
             let start = offset + done;
             let count = (SECTOR_BYTES - start % SECTOR_BYTES).min(fits - done);
-            let bytes = bytes[done..done + count].to_vec();
-            file.pending.push(Change::Write {
-                offset: start,
-                bytes,
-            });
+            file.write_sector(start, &bytes[done..done + count]);
             done += count;
         }
         Ok(fits)
@@ -232,6 +227,21 @@ impl Inode {
             durable: content.clone(),
             content,
             pending: Vec::new(),
+        }
+    }
+
+    /// Writes within one sector. What is there already, read and durable, needs no change: zeros over zeros.
+    fn write_sector(&mut self, offset: usize, bytes: &[u8]) {
+        let range = offset..offset + bytes.len();
+        let durable = self.durable.get(offset..).unwrap_or_default();
+        let known = durable.len().min(bytes.len());
+        let same = self.content[range.clone()] == *bytes
+            && durable[..known] == bytes[..known]
+            && bytes[known..].iter().all(|&byte| byte == 0);
+        if !same {
+            self.content[range].copy_from_slice(bytes);
+            let bytes = bytes.to_vec();
+            self.pending.push(Change::Write { offset, bytes });
         }
     }
 

@@ -213,6 +213,10 @@ impl Writer {
     /// Checked: tests/wal_crash.rs (crashes while recovering from crashes).
     pub fn rotate(&mut self, shared: &Shared, spare: Spare) -> Result<Turn, WalError> {
         let number = self.segment + 1;
+        assert!(
+            number <= u64::from(u32::MAX),
+            "locations hold 32 bits of it"
+        );
         let (oldest, compaction, items) = {
             let state = shared.state.lock();
             let oldest = state.oldest_needed(number);

@@ -161,6 +161,27 @@ impl Driver {
         }
     }
 
+    /// What is read while the log is open, from disk where it left memory, is what was submitted last.
+    fn check_reads(&self) {
+        let wal = self.wal.as_ref().expect("open");
+        if wal.failure().is_some() {
+            return;
+        }
+        for group in wal
+            .status()
+            .groups
+            .iter()
+            .filter(|group| group.first_index <= group.last_index)
+        {
+            let entries = &self.now().groups[&group.group].entries;
+            let expected = entries[group.first_index as usize - 1..].concat();
+            match wal.read(group.group, group.first_index, u64::MAX, usize::MAX) {
+                Ok(read) => assert!(read == expected, "{group:?}"),
+                Err(error) => assert!(matches!(error, WalError::Io { .. }), "{group:?}: {error}"),
+            }
+        }
+    }
+
     fn submit(&mut self, batch: Batch) -> Result<(), WalError> {
         let mut model = self.now().clone();
         let mut models = Vec::new();
@@ -242,7 +263,10 @@ impl Driver {
             Action::Step { count } => {
                 (0..count).for_each(|_| _ = self.wal.as_ref().expect("open").step())
             }
-            Action::Settle => logs::settle(self.wal.as_ref().expect("open")),
+            Action::Settle => {
+                logs::settle(self.wal.as_ref().expect("open"));
+                self.check_reads();
+            }
             Action::Reopen => {
                 self.wal.as_ref().expect("open").close()?;
                 self.acknowledge();
