@@ -176,5 +176,5 @@ export async function installPackages(gaps, progress) {
 
 export function describeGaps(gaps) {
   const parts = gaps.map(({ what, why, get }) => `  missing: ${what}\n    why:   ${why}\n    get:   ${get}\n`);
-  return `eraft: this machine lacks what the build needs\n${parts.join('')}  nothing was changed; run the same command again afterwards\n`;
+  return `eraft: this machine lacks what the build needs\n${parts.join('')}  run the same command again afterwards\n`;
 }

@@ -12,6 +12,9 @@ export function openLogger(level: string, format: string, fields: Readonly<Recor
   return text ? textLogger(level) : jsonLogger(level, fields);
 }
 
+/** The fields that every line has already, or that a person reads from the context. */
+const CONTEXT = ['replica'];
+
 function jsonLogger(level: string, fields: Readonly<Record<string, unknown>>): Logger {
   // Synchronous: the last line before an end is the one that explains it.
   const log = pino({ level: level as LevelWithSilent, base: fields }, destination({ dest: 2, sync: true }));
@@ -32,10 +35,11 @@ function textLogger(least: string): Logger {
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
 }
 
-/** Errors do not turn into JSON by themselves. */
+/** Errors do not turn into JSON by themselves; what every line says is not said twice. */
 function plain(fields: object | undefined): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields ?? {})) {
+    if (CONTEXT.includes(name)) continue;
     out[name] = value instanceof Error ? ('code' in value ? `${value.code}: ${value.message}` : value.message) : value;
   }
   return out;

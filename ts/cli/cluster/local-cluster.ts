@@ -43,16 +43,21 @@ export async function runCluster(plan: ClusterPlan, io: Io): Promise<ExitCode> {
         },
       }),
   );
-  for (const replica of replicas) replica.start();
   const giveUp = new AbortController();
-  const leader = await Promise.race([waitForLeader(plans, say, giveUp.signal), ended]);
-  if (typeof leader === 'number') {
-    for (const replica of replicas) replica.prove();
-    await write(io.stdout, welcome(plan, plans, leader));
+  let inOrder: readonly boolean[] = [];
+  let reason: End;
+  try {
+    for (const replica of replicas) replica.start();
+    const up = Promise.all(replicas.map((replica) => replica.serving));
+    const leader = await Promise.race([up.then(() => waitForLeader(plans, say, giveUp.signal)), ended]);
+    if (typeof leader === 'number') {
+      await write(io.stdout, welcome(plan, plans, leader));
+    }
+    reason = await ended;
+  } finally {
+    giveUp.abort();
+    inOrder = await Promise.all(replicas.map((replica) => replica.stop()));
   }
-  const reason = await ended;
-  giveUp.abort();
-  const inOrder = await Promise.all(replicas.map((replica) => replica.stop()));
   if ('refused' in reason) return reason.refused;
   say('eraft: stopped; the data stays');
   return inOrder.every(Boolean) ? EXIT.ok : EXIT.failure;
@@ -132,7 +137,7 @@ async function askForLeader(endpoints: readonly string[]): Promise<number | null
     try {
       return (await client.status({ timeoutMs: 1_000 })).leader;
     } finally {
-      await client.close({ timeoutMs: 0 });
+      await client.close({ timeoutMs: 1 });
     }
   } catch (error) {
     if (EraftError.is(error)) return null; // not up yet

@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+/** What a supervised replica prints to standard output when it serves. Its log is on standard error. */
+export const SERVING = 'serving';
 const BACKOFF_MS_MIN = 500;
 const BACKOFF_MS_MAX = 15_000;
 /** A replica that has lived so long starts again with the shortest back-off. */
@@ -25,7 +27,7 @@ export interface ReplicaEvents {
   line(id: number, text: string): void;
   /** It has died and will be started again after so long. */
   restart(id: number, how: string, inMs: number): void;
-  /** It ended before it ever listened: starting it again would not help. */
+  /** It ended before it ever served: starting it again would not help. */
   refused(id: number, exitCode: number): void;
 }
 
@@ -38,22 +40,23 @@ export class SupervisedReplica {
   #backoffMs = BACKOFF_MS_MIN;
   #stopping = false;
   #settled: Promise<void> = Promise.resolve();
-  /** It has listened at least once, so its configuration and its folder are good. */
+  #tellServing: () => void = () => undefined;
+  /** It has served at least once, so its configuration and its folder are good: from now on an end is an accident. */
   #proven = false;
+  /** Resolves when it serves for the first time. */
+  readonly serving: Promise<void>;
 
   constructor(plan: ReplicaPlan, environment: Readonly<Record<string, string | undefined>>, events: ReplicaEvents) {
     this.plan = plan;
     this.#environment = environment;
     this.#events = events;
+    this.serving = new Promise((resolve) => {
+      this.#tellServing = resolve;
+    });
   }
 
   get pid(): number | undefined {
     return this.#child?.pid;
-  }
-
-  /** The cluster has had a leader: from now on an end is an accident, not a refusal. */
-  prove(): void {
-    this.#proven = true;
   }
 
   start(): void {
@@ -68,14 +71,21 @@ export class SupervisedReplica {
       ],
       // Detached: Ctrl-C in the terminal reaches the supervisor alone, which ends the replicas in order. The pipe to
       // standard input is what ends them when the supervisor dies, however it does.
-      { stdio: ['pipe', 'ignore', 'pipe'], detached: true, env: optionsLeftOut(this.#environment) },
+      { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: optionsLeftOut(this.#environment) },
     );
     this.#child = child;
     child.stdin?.on('error', () => undefined); // it may die between two of our writes
+    if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (text) => this.#heard(text));
     if (child.stderr !== null) {
       createInterface({ input: child.stderr }).on('line', (text) => this.#events.line(id, text));
     }
     this.#settled = this.#watch(child, started);
+  }
+
+  #heard(text: string): void {
+    if (text !== SERVING) return;
+    this.#proven = true;
+    this.#tellServing();
   }
 
   async #watch(child: ChildProcess, started: number): Promise<void> {

@@ -63,7 +63,7 @@ export async function withClient<R>(flags: ClientFlags, io: Io, work: (client: C
   try {
     return await work(client);
   } finally {
-    await client.close({ timeoutMs: 0 });
+    await client.close({ timeoutMs: 1 });
   }
 }
 

@@ -1,5 +1,6 @@
 // One replica as a process: from its configuration to listening ports, and to an orderly end.
 import { mkdirSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { EraftError } from '../../base/errors.js';
@@ -7,6 +8,7 @@ import type { Logger } from '../../base/logger.js';
 import { VERSION } from '../../base/version.js';
 import { ReplicaNode } from '../../kv/replica.js';
 import { Server } from '../../server/server.js';
+import { SERVING } from '../cluster/replica.js';
 import type { ServeConfig } from '../config/replica.js';
 import { EXIT, type ExitCode, renderError } from '../exit.js';
 import { openLogger } from '../logging.js';
@@ -31,13 +33,14 @@ export async function runReplica(
   const opened = await open(config, logger);
   const { server, replica } = opened;
   const failed = new Promise<EraftError>((done) => replica.events.once('failed', done));
-  logger.info(`listening for clients on ${server.address}`, {
+  logger.info(`recovered; serving clients on ${server.address}`, {
     peers: config.peerListen ?? 'none',
     dataDir: resolve(config.dataDir),
     cluster: replica.clusterId,
     version: VERSION,
     pid: process.pid,
   });
+  if (input !== undefined) process.stdout.write(`${SERVING}\n`);
   const end = await Promise.race([stop, failed]);
   if (typeof end !== 'string') {
     logger.error('the replica has failed and stops', { error: end });
@@ -100,5 +103,7 @@ function stopRequested(input: Readable | undefined): Promise<string> {
     input.on('end', () => done('the supervisor is gone'));
     input.on('error', () => done('the supervisor is gone'));
     input.resume();
+    // It tells of the end, but is no reason to live on: a replica that could not start has to end.
+    if (input instanceof Socket) input.unref();
   });
 }
