@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eraft_core::engine::{
-    Attachment, Engine as CoreEngine, EngineError, ErrorCode, Progress, forget_disk,
+    self, Attachment, Engine as CoreEngine, EngineError, ErrorCode, Progress,
 };
 use eraft_core::sys::Fault;
 use napi::bindgen_prelude::{AsyncTask, Float64ArraySlice, Function};
@@ -84,7 +84,7 @@ impl Engine {
     /// Forgets an in-memory disk that no engine uses any more.
     #[napi(catch_unwind)]
     pub fn forget_memory(name: String) {
-        forget_disk(&name);
+        engine::forget_memory(&name);
     }
 
     /// Names this engine within the process, for `attach`.

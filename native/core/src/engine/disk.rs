@@ -40,7 +40,19 @@ pub(crate) fn replace(name: &str, files: MemoryFileSystem) {
     }
 }
 
+/// The log's files on the disk of this name, for those who count operations or choose faults.
+pub fn memory_files(name: &str) -> Result<Arc<MemoryFileSystem>, EngineError> {
+    Ok(disk(name)?.files)
+}
+
+/// The power fails while no engine has the disk open: during an opening that did not succeed.
+pub fn crash_memory(name: &str, seed: u64) -> Result<(), EngineError> {
+    let crashed = disk(name)?.files.crash(seed);
+    replace(name, crashed);
+    Ok(())
+}
+
 /// Forgets a disk and what is on it.
-pub fn forget_disk(name: &str) {
+pub fn forget_memory(name: &str) {
     DISKS.lock().remove(name);
 }

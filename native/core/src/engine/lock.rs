@@ -34,7 +34,8 @@ impl FolderLock {
         disk: Option<&str>,
     ) -> Result<FolderLock, EngineError> {
         let key = match disk {
-            Some(name) => PathBuf::from(format!("memory:{name}")).join(dir),
+            // Not `join`: an absolute folder would replace the disk's name.
+            Some(name) => PathBuf::from(format!("memory:{name}:{}", dir.display())),
             None => dir.canonicalize().map_err(|e| io_error(dir, &e))?,
         };
         if !OPEN_HERE.lock().get_or_insert_default().insert(key.clone()) {

@@ -30,7 +30,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::attachment::{Attachment, Progress, ReadOutcome, Stats};
 use self::core::Core;
-pub use self::disk::forget_disk;
+pub use self::disk::{crash_memory, forget_memory, memory_files};
 pub use self::error::{EngineError, ErrorCode};
 pub use self::identity::{IDENTITY_BYTES, IDENTITY_FILE, Identity, parse_cluster};
 pub use self::lock::LOCK_FILE;
