@@ -78,9 +78,13 @@ export class Writes {
     return this.#head < this.#proposed.length;
   }
 
+  /** Those in front may belong to a run that the apply thread still works on: what counts is the first one behind `from`. */
   wantsResults(from: number, to: number): boolean {
-    const first = this.#proposed[this.#head];
-    return first !== undefined && first.index > from && first.index <= to;
+    for (let i = this.#head; i < this.#proposed.length; i++) {
+      const { index } = this.#proposed[i] ?? { index: 0 };
+      if (index > from) return index <= to;
+    }
+    return false;
   }
 
   /** Answers what has been applied. Returns whether there was anything. */
