@@ -51,6 +51,7 @@ export async function runCluster(plan: ClusterPlan, io: Io): Promise<ExitCode> {
     const up = Promise.all(replicas.map((replica) => replica.serving));
     const leader = await Promise.race([up.then(() => waitForLeader(plans, say, giveUp.signal)), ended]);
     if (typeof leader === 'number') {
+      rememberPorts(plan.dataDir, plans);
       await write(io.stdout, welcome(plan, plans, leader));
     }
     reason = await ended;
@@ -86,7 +87,6 @@ async function planReplicas(plan: ClusterPlan): Promise<ReplicaPlan[]> {
       plan.clientPortBase === 0 && remembered ? remembered.client : await choosePorts(plan.clientPortBase, REPLICAS);
     peerPorts =
       plan.peerPortBase === 0 && remembered ? remembered.peer : await choosePorts(plan.peerPortBase, REPLICAS);
-    writeFileSync(join(plan.dataDir, PORTS_FILE), `${JSON.stringify({ client: clientPorts, peer: peerPorts })}\n`);
   } catch (error) {
     throw new EraftError('ERAFT_IO', `cannot use the folder ${plan.dataDir}`, { cause: error });
   }
@@ -110,6 +110,12 @@ function readPorts(dataDir: string): { readonly client: number[]; readonly peer:
   } catch {
     return undefined; // not there yet
   }
+}
+
+/** Written once they have proven to be usable. */
+function rememberPorts(dataDir: string, plans: readonly ReplicaPlan[]): void {
+  const ports = { client: plans.map(({ clientPort }) => clientPort), peer: plans.map(({ peerPort }) => peerPort) };
+  writeFileSync(join(dataDir, PORTS_FILE), `${JSON.stringify(ports)}\n`);
 }
 
 /** Asks until a leader is known; says so when it takes long. undefined: given up. */
