@@ -71,7 +71,9 @@ describe('a store in a process', { timeout: TEST_MS }, () => {
       await assert.rejects(Store.open({ dir }), { code: 'ERAFT_DATA_LOCKED' });
       assert.equal(await new Child('tries', dir).firstLine(), 'ERAFT_DATA_LOCKED');
       await store.close();
-      assert.equal(await new Child('threads', dir).firstLine(), 'ERAFT_DATA_LOCKED');
+      const threads = new Child('threads', dir);
+      assert.equal(await threads.firstLine(), 'ERAFT_DATA_LOCKED');
+      assert.deepEqual(await threads.exit(), { code: 0, signal: null });
       await (await Store.open({ dir })).close();
     }));
 });

@@ -241,19 +241,20 @@ for (const kind of FRONTS) {
       });
     });
 
-    // ws stops reading from the socket, so there the sender's own system makes it wait.
-    const skip = kind === 'ws';
-    test('a client that sends and never reads is closed when too much waits', { skip }, async () => {
-      const limits = { pauseBytes: 64 * KiB, pausedBytesMax: LIMITS.clientFrameBytesMax, slowReaderMs: 60_000 };
-      await withServer(limits, async (server, replica) => {
-        replica.answerNow = () => 4 * MiB - 16;
-        const client = await greeted(server);
-        client.ws.pause();
-        for (let n = 1; n <= 64; n += 1) client.send(work(n, MiB));
-        await metric(server, 'eraft_connections', 0);
-        client.ws.terminate();
+    // ws stops reading from the socket, so there the sender's own system makes it wait; uWebSockets.js cannot.
+    if (kind === 'uws') {
+      test('a client that sends and never reads is closed when too much waits', async () => {
+        const limits = { pauseBytes: 64 * KiB, pausedBytesMax: LIMITS.clientFrameBytesMax, slowReaderMs: 60_000 };
+        await withServer(limits, async (server, replica) => {
+          replica.answerNow = () => 4 * MiB - 16;
+          const client = await greeted(server);
+          client.ws.pause();
+          for (let n = 1; n <= 64; n += 1) client.send(work(n, MiB));
+          await metric(server, 'eraft_connections', 0);
+          client.ws.terminate();
+        });
       });
-    });
+    }
 
     test('closing answers what is in flight, and says goodbye', async () => {
       await withServer({ drainMs: 60_000 }, async (server, replica) => {

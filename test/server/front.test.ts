@@ -59,6 +59,8 @@ for (const kind of FRONTS) {
         assert.equal(answer.status, 201);
         assert.equal(answer.headers['x-test'], 'a');
         assert.deepEqual(JSON.parse(answer.body.toString()), ['DELETE', '/v1/kv/a%2Fb//c%20%00', 'x=1&y', '"7"', '']);
+        const bare = await http(front.port, '/v1/scan');
+        assert.deepEqual(JSON.parse(bare.body.toString()), ['GET', '/v1/scan', '', '', '']);
       });
     });
 
@@ -87,12 +89,14 @@ for (const kind of FRONTS) {
       const request = (r: FrontRequest, response: FrontResponse): void => {
         r.body(1_000).catch((error: unknown) => {
           errors.push(error);
-          response.send(413, { Connection: 'close' }, '');
+          response.send(413, {}, '');
         });
       };
       await withFront({ request }, async (front) => {
         const announced = await http(front.port, '/', { method: 'PUT', body: Buffer.alloc(1_001) });
         assert.equal(announced.status, 413);
+        const large = await http(front.port, '/', { method: 'PUT', body: Buffer.alloc(20_000_000) });
+        assert.equal(large.status, 413);
         const chunked = httpRequest({ host: '127.0.0.1', port: front.port, method: 'PUT', agent: false });
         chunked.on('error', () => undefined);
         chunked.write(Buffer.alloc(800));
@@ -103,6 +107,7 @@ for (const kind of FRONTS) {
         assert.deepEqual(
           errors.map((error) => EraftError.is(error) && [error.code, error.bytesMax]),
           [
+            ['ERAFT_FRAME_TOO_LARGE', 1_000],
             ['ERAFT_FRAME_TOO_LARGE', 1_000],
             ['ERAFT_FRAME_TOO_LARGE', 1_000],
           ],

@@ -1,6 +1,6 @@
 // What the tests of this room share: both fronts, and small clients that can misbehave.
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { LIMITS, MiB } from '../../ts/base/limits.js';
@@ -35,12 +35,18 @@ export interface HttpCall {
 /** @throws when the connection ends before the response does */
 export async function http(port: number, path: string, call: HttpCall = {}): Promise<HttpAnswer> {
   const { method = 'GET', headers = {}, body } = call;
-  const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false });
-  request.end(body);
-  const [response] = await once(request, 'response');
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk);
-  return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
+  // Not `Connection: close`, after which a server may hang up on a body that is still on its way.
+  const agent = new Agent({ keepAlive: true });
+  try {
+    const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent });
+    request.end(body);
+    const [response] = await once(request, 'response');
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk);
+    return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
+  } finally {
+    agent.destroy();
+  }
 }
 
 export async function httpJson<T>(port: number, path: string, call: HttpCall = {}): Promise<HttpAnswer & { json: T }> {

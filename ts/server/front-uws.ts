@@ -245,7 +245,7 @@ class UwsHead implements FrontRequest {
   constructor(request: UwsRequest, response: UwsResponse, answer: UwsAnswer) {
     this.method = request.getCaseSensitiveMethod();
     this.path = request.getUrl();
-    this.query = request.getQuery();
+    this.query = request.getQuery() ?? '';
     for (const name of HEADERS_READ) this.#headers.set(name, request.getHeader(name));
     this.#response = response;
     this.#answer = answer;

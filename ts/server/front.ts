@@ -34,7 +34,8 @@ export interface FrontRequest {
   /** A header by its lower-case name; empty when absent. Valid as long as the request. */
   header(name: string): string;
   /**
-   * The whole body, in memory of its own. Call it at most once, and before the handler returns or waits.
+   * The whole body, in memory of its own. Call it at most once, and before the handler returns or waits. What arrives of a
+   * body that nobody wants is read and dropped: closing instead would often take the answer away from the peer.
    *
    * @throws EraftError ERAFT_FRAME_TOO_LARGE over `bytesMax`; ERAFT_ABORTED when the peer left first
    */

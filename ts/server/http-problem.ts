@@ -77,8 +77,6 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
 };
 
 const RETRY_AFTER_SECONDS = '1';
-/** Answers after which the body of the request may still be on its way. */
-const CLOSING = new Set([413, 429]);
 
 /**
  * @param repeatable - the request had an Idempotency-Key: sending it again is safe even when its outcome is unknown
@@ -93,7 +91,6 @@ export function answerOf(error: unknown, repeatable = false): Answer {
   const again = status === 429 || status === 503 || (repeatable && status === 504);
   const headers: Record<string, string> = {};
   if (again) headers['Retry-After'] = RETRY_AFTER_SECONDS;
-  if (CLOSING.has(status)) headers.Connection = 'close';
   const body = {
     code: error.code,
     message: error.message,
@@ -106,13 +103,10 @@ export function answerOf(error: unknown, repeatable = false): Answer {
   return json(status, body, headers);
 }
 
-/** A wrong argument that KeyValue itself found; anything else is a defect of the server, which must not stop it. */
+/** A defect of the server, which must not stop it. Arguments are checked before they reach KeyValue. */
 function answerOfStranger(error: unknown): Answer {
-  const argument = error instanceof TypeError || error instanceof RangeError;
-  const code: ErrorCode = argument ? 'ERAFT_BAD_REQUEST' : 'ERAFT_FAILED';
   const message = error instanceof Error ? error.message : String(error);
-  const outcome: Outcome = argument ? 'not-applied' : 'unknown';
-  return json(argument ? 400 : 500, { code, message, outcome, retryable: false }, {});
+  return json(500, { code: 'ERAFT_FAILED', message, outcome: 'unknown', retryable: false });
 }
 
 export function json(status: number, body: unknown, headers: ResponseHeaders = {}): Answer {

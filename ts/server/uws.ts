@@ -6,7 +6,8 @@ export interface UwsRequest {
   getHeader(name: string): string;
   getUrl(): string;
   getCaseSensitiveMethod(): string;
-  getQuery(): string;
+  /** undefined without a question mark. */
+  getQuery(): string | undefined;
 }
 
 export interface UwsResponse {
