@@ -34,6 +34,15 @@ function kill(child, signal) {
   }
 }
 
+/** Ends what is left of the process group of a command that has ended. */
+function sweep(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // nothing was left
+  }
+}
+
 /** A command that failed, with all that it printed. */
 export class CommandFailed extends Error {
   constructor(command, reason, output) {
@@ -87,6 +96,7 @@ export function run(command, args, options = {}) {
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       children.delete(child);
+      sweep(child.pid); // what a hanging test has left behind
       const output = Buffer.concat(chunks).toString('utf8');
       if (code === 0) resolve(output);
       else
