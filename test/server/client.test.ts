@@ -38,16 +38,18 @@ for (const kind of FRONTS) {
     test('goes on when its server comes back, each write once', () =>
       withFolder(async (dir) => {
         let served = await serve(kind, dir);
-        const { port } = served.server;
-        const client = await Client.connect(served.server.address, { timeoutMs: 30_000 });
-        for (let n = 1; n <= 20; n += 1) await client.increment('n');
-        await stop(served);
-        const waiting = Promise.all(Array.from({ length: 20 }, () => client.increment('n')));
-        served = await serve(kind, dir, {}, port);
-        await waiting;
-        assert.equal(await client.as('utf8', 'utf8').get('n'), '40');
-        await client.close();
-        await stop(served);
+        const { port, address } = served.server;
+        try {
+          await using client = await Client.connect(address, { timeoutMs: 30_000 });
+          for (let n = 1; n <= 20; n += 1) await client.increment('n');
+          await stop(served);
+          const waiting = Promise.all(Array.from({ length: 20 }, () => client.increment('n')));
+          served = await serve(kind, dir, {}, port);
+          await waiting;
+          assert.equal(await client.as('utf8', 'utf8').get('n'), '40');
+        } finally {
+          await stop(served);
+        }
       }));
 
     test('a port in use is told before anything is opened', () =>

@@ -103,15 +103,18 @@ for (const kind of FRONTS) {
 
     test('a repetition after a restart is still known', () =>
       withFolder(async (dir) => {
-        const before = await serve(kind, dir);
-        const s = await session(before.server.port);
-        const first = await increment(before.server.port, `${s}-1`);
-        await stop(before);
-        const after = await serve(kind, dir);
-        const again = await increment(after.server.port, `${s}-1`);
-        assert.deepEqual(again.json, first.json);
-        assert.equal((await increment(after.server.port, `${s}-2`)).json.value, 10);
-        await stop(after);
+        let served = await serve(kind, dir);
+        try {
+          const s = await session(served.server.port);
+          const first = await increment(served.server.port, `${s}-1`);
+          await stop(served);
+          served = await serve(kind, dir);
+          const again = await increment(served.server.port, `${s}-1`);
+          assert.deepEqual(again.json, first.json);
+          assert.equal((await increment(served.server.port, `${s}-2`)).json.value, 10);
+        } finally {
+          await stop(served);
+        }
       }));
   });
 }
