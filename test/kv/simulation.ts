@@ -121,14 +121,19 @@ export class Simulation implements AsyncDisposable {
 
   /** Lets the disk work now and then, and the replica notice. */
   #drive(process: Process, storage: Storage, onProgress: () => void): void {
-    const work = (): void => {
+    const tellTime = (): void => {
       if (process.storage !== storage) return;
       storage.setNow(Math.floor(this.time.now()));
+      this.time.at(this.time.now() + 100, tellTime);
+    };
+    const work = (): void => {
+      if (process.storage !== storage) return;
       let worked = false;
       if (!process.stalled) while (storage.step()) worked = true;
       if (worked) process.clock?.endOfTurn(onProgress);
       this.time.at(this.time.now() + 0.1 + 0.4 * this.random(), work);
     };
+    tellTime();
     this.time.at(this.time.now(), work);
   }
 
