@@ -16,6 +16,7 @@ export function parseEndpoints(endpoints: string | readonly string[]): string[] 
   const parts = (typeof endpoints === 'string' ? [endpoints] : endpoints).flatMap((part) => part.split(','));
   const found = new Set<string>();
   for (const part of parts) found.add(parseEndpoint(part.trim()));
+  if (found.size === 0) throw new EraftError('ERAFT_CONFIG', 'no endpoints: write host:port of at least one replica');
   return [...found];
 }
 
