@@ -157,6 +157,20 @@ test('a gap is filled before what is behind it is sent again', async () => {
   assert.deepEqual(sequences, [2, 3, 4, 2, 3, 4]);
 });
 
+test('a batch acknowledges only what was answered: a lost result is still there when it is asked for again', async () => {
+  const { kv, link, clock } = await ready();
+  link.fate = (_f, index) => (index === 0 ? 'lose answer' : 'answer');
+  const first = watch(kv.increment('n', 5));
+  await clock.endTurn();
+  const second = watch(kv.increment('n', 1));
+  await clock.settle();
+  assert.equal(second.value?.value, 6);
+  link.down(UNAVAILABLE);
+  link.up();
+  await clock.settle();
+  assert.equal(first.value?.value, 5);
+});
+
 test('a session that was forgotten: what cannot have been applied goes on in a new one', async () => {
   const { kv, model, clock } = await ready();
   model.sessions.clear();
