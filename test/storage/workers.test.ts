@@ -56,6 +56,23 @@ test('two workers at once', async (t) => {
   await two.close();
 });
 
+test('onProgress is not called after close, and told to others', async (t) => {
+  const held = await Held.open({ dir: folder(t) });
+  let closed = false;
+  let late = 0;
+  const other = attachStorage(held.storage.token, () => {
+    late += closed ? 1 : 0;
+  });
+  const third = Held.of((onProgress) => attachStorage(held.storage.token, onProgress));
+  for (let n = 0; n < 100; n++) held.submit(puts({ a: String(n) }));
+  closed = true;
+  await other.close();
+  await held.close();
+  await third.until(() => third.storage.poll().failed !== 0);
+  assert.equal(third.storage.failure()?.code, 'ERAFT_CLOSED');
+  assert.equal(late, 0);
+});
+
 test('an attached thread that ends does not close the storage; the last one does', async (t) => {
   const dir = folder(t);
   const held = await Held.open({ dir });

@@ -70,7 +70,7 @@ export interface Storage {
   setMemberKnown(): void;
   /** For metrics; allocates. */
   stats(): StorageStats;
-  /** What `openStorage` gave: closes for every thread. What `attachStorage` gave: lets go. Idempotent. */
+  /** What `openStorage` gave: closes for every thread. What `attachStorage` gave: lets go. No more calls of onProgress. Idempotent. */
   close(): Promise<void>;
   /** Stepped mode: one unit of work: a log frame, a burst of apply, a read, upkeep. False: idle. */
   step(): boolean;
@@ -93,8 +93,9 @@ const PROGRESS_NUMBERS = 12;
  * ERAFT_CONFIG
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const gate = new Gate(options.onProgress);
   try {
-    return new NativeStorage(await loadAddon().Engine.open(engineOptions(options), options.onProgress));
+    return new NativeStorage(await loadAddon().Engine.open(engineOptions(options), gate.call), gate);
   } catch (thrown) {
     throw eraftError(thrown);
   }
@@ -106,8 +107,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
  * @throws EraftError ERAFT_CLOSED when none with this token is open
  */
 export function attachStorage(token: number, onProgress: () => void): Storage {
+  const gate = new Gate(onProgress);
   try {
-    return new NativeStorage(loadAddon().Engine.attach(token, onProgress));
+    return new NativeStorage(loadAddon().Engine.attach(token, gate.call), gate);
   } catch (thrown) {
     throw eraftError(thrown);
   }
@@ -118,11 +120,26 @@ export function forgetMemory(name: string): void {
   loadAddon().Engine.forgetMemory(name);
 }
 
+/** Lets onProgress through until `close` is called: a call may still be on its way from another thread then. */
+class Gate {
+  #onProgress: (() => void) | undefined;
+  readonly call = (): void => this.#onProgress?.();
+
+  constructor(onProgress: () => void) {
+    this.#onProgress = onProgress;
+  }
+
+  shut(): void {
+    this.#onProgress = undefined;
+  }
+}
+
 class NativeStorage implements Storage {
   readonly log: LogStore;
   readonly machine: StateMachine;
   readonly token: number;
   readonly #engine: Engine;
+  readonly #gate: Gate;
   readonly #numbers = new Float64Array(PROGRESS_NUMBERS);
   readonly #progress: Progress = {
     durable: 0,
@@ -141,8 +158,9 @@ class NativeStorage implements Storage {
   #identity: StorageIdentity;
   #closing: Promise<void> | undefined;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, gate: Gate) {
     this.#engine = engine;
+    this.#gate = gate;
     this.log = new NativeLogStore(engine);
     this.machine = new NativeStateMachine(engine);
     this.token = engine.token;
@@ -205,6 +223,7 @@ class NativeStorage implements Storage {
   }
 
   close(): Promise<void> {
+    this.#gate.shut();
     this.#closing ??= this.#engine.close();
     return this.#closing;
   }
