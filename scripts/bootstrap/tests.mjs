@@ -183,7 +183,8 @@ async function pureLane(context, rooms) {
   await check(
     context,
     'biome',
-    async () => void (await run(process.execPath, [biome, 'ci', '--error-on-warnings', '.'], { cwd: ROOT })),
+    async () =>
+      void (await run(process.execPath, [biome, 'ci', '--colors=off', '--error-on-warnings', '.'], { cwd: ROOT })),
   );
   // TypeScript emits in spite of errors, so that the tests can tell more.
   await check(context, 'TypeScript', compileTypeScript);
