@@ -60,6 +60,7 @@ export interface ReplicaEvents {
 }
 
 const INFLIGHT_BATCHES_MAX = 256;
+const HOLD_MS = 1_000_000;
 const ID_MAX = 0xffff_ffff;
 
 /** One replica: storage, network, host and service, from recovery to the end. */
@@ -166,7 +167,9 @@ export class ReplicaNode {
    */
   ready(timeoutMs?: number): Promise<void> {
     return new Promise((resolve, reject) => {
+      const hold = setInterval(() => undefined, HOLD_MS); // a pending call keeps the process running
       const settle = (error: EraftError | null): void => {
+        clearInterval(hold);
         stopListening();
         this.events.off('failed', settle);
         timer?.cancel();
