@@ -3,9 +3,12 @@
 #[path = "common/logs.rs"]
 mod logs;
 
+use std::sync::Arc;
+
 use eraft_core::sys::MemoryFileSystem;
 use eraft_core::wal::*;
 use logs::*;
+use parking_lot::Mutex;
 
 #[test]
 fn a_vote_overtakes_what_is_queued() {
@@ -87,6 +90,46 @@ fn votes_in_quick_succession() {
         groups[0].hard_state,
         HardState {
             term: 20,
+            vote: 3,
+            commit: 0
+        }
+    );
+}
+
+/// A vote that comes while a frame with an older vote of its group is under way: it overtakes in the next frame, and is
+/// not reported before.
+#[test]
+fn a_vote_during_a_sync() {
+    type Hook = Box<dyn FnOnce() + Send>;
+    let hook: Arc<Mutex<Option<Hook>>> = Arc::default();
+    let during = hook.clone();
+    // The clock is read before and after a sync, hence after the frame was gathered.
+    let clock = move || {
+        let hook = during.lock().take();
+        hook.into_iter().for_each(|hook| hook());
+        0
+    };
+    let fs = MemoryFileSystem::new();
+    let options = WalOptions {
+        clock_micros: Arc::new(clock),
+        ..options(1)
+    };
+    let wal = Arc::new(open_with(&fs, options).unwrap().0);
+    let first = wal.submit(hard_state(1, 1, 1, 0)).unwrap();
+    let submitter = wal.clone();
+    *hook.lock() = Some(Box::new(move || {
+        submitter.submit(entries(2, 1..=50, 1)).unwrap();
+        submitter.submit(hard_state(1, 2, 3, 0)).unwrap();
+    }));
+    assert!(wal.step());
+    assert_eq!((wal.durable(), wal.durable_votes()), (first, first));
+    assert!(wal.step());
+    assert_eq!((wal.durable(), wal.durable_votes()), (first, first + 2));
+    let (_, groups) = open(&fs.crash(1), 2).unwrap();
+    assert_eq!(
+        groups[0].hard_state,
+        HardState {
+            term: 2,
             vote: 3,
             commit: 0
         }
