@@ -195,6 +195,24 @@ test('while the window is full, calls gather', async () => {
   assert.equal(model.applied.length, 21);
 });
 
+test('the bytes in flight are bounded too', async () => {
+  const { kv, model, link, clock } = bench();
+  link.up({ ...link.limits, inflightBatchesMax: 256 });
+  void kv.put('first', '');
+  await clock.settle();
+  link.fate = () => 'hold';
+  const puts = Array.from({ length: 50 }, (_, i) => kv.put(`k${i}`, new Uint8Array(1_000_000)));
+  await clock.settle();
+  const held = link.sent.slice(2);
+  const bytes = held.reduce((sum, frame) => sum + frame.length, 0);
+  assert.ok(bytes >= 16 * 1024 * 1024 && bytes < 19 * 1024 * 1024, `${bytes}`);
+  link.fate = () => 'answer';
+  for (const frame of held) link.answerSoon(frame);
+  await clock.settle();
+  await Promise.all(puts);
+  assert.equal(model.applied.length, 51);
+});
+
 test('numbers cross as two halves, also negative and beyond 2^32', async () => {
   const { kv, link, clock } = bench();
   const numbers = [0, 1, -1, 2 ** 32, -(2 ** 32) - 7, Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER];

@@ -12,7 +12,7 @@ import { Backoff } from './backoff.js';
 import { type Awaiting, type ChannelUser, isAboutReplica } from './channel.js';
 import { mayRead, type ReadCall, type ReadPlace } from './read-call.js';
 import { keyEmpty, keyTooLarge, tooLarge } from './write-intake.js';
-import type { PipelineParts } from './write-pipeline.js';
+import { INFLIGHT_BYTES_MAX, type PipelineParts } from './write-pipeline.js';
 
 /** Reads that differ in one of these cannot share a batch. */
 export interface ReadKind {
@@ -170,12 +170,19 @@ export class ReadPipeline implements ChannelUser, ReadPlace {
       if (!batch.wanted) this.#batches.delete(batch);
       else if (channel.isUp) this.#send(batch);
     }
-    while (this.#gathering.length > 0 && channel.isUp && this.#batches.size < channel.limits.inflightBatchesMax) {
+    while (this.#gathering.length > 0 && channel.isUp && this.#hasRoom()) {
       const gathering = this.#gathering.shift();
       if (gathering === undefined) return;
       const batch = this.#seal(gathering);
       if (batch !== undefined) this.#send(batch);
     }
+  }
+
+  #hasRoom(): boolean {
+    if (this.#batches.size >= this.#parts.channel.limits.inflightBatchesMax) return false;
+    let bytes = 0;
+    for (const batch of this.#batches) bytes += batch.frame.length;
+    return bytes < INFLIGHT_BYTES_MAX;
   }
 
   #seal(gathering: Gathering): ReadBatch | undefined {

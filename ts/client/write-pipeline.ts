@@ -11,7 +11,7 @@
 // Checked: test/client/exactly-once.test.ts, against a model of the log with lost, doubled and late copies.
 import type { Clock, Random } from '../base/clock.js';
 import { EraftError, type Outcome } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
+import { LIMITS, MiB } from '../base/limits.js';
 import { registerFrame, stampSession } from '../proto/command-batch.js';
 import { FRAME } from '../proto/frame.js';
 import { BATCH_STATUS, ResultReader } from '../proto/result-batch.js';
@@ -37,6 +37,9 @@ export interface PipelineParts {
   readonly timeoutMs: number;
 }
 
+/** Unanswered bytes, give or take a frame: far below what a replica takes from one connection (64 MiB). */
+export const INFLIGHT_BYTES_MAX = 16 * MiB;
+
 export class WritePipeline implements BatchOwner, ChannelUser {
   readonly #parts: PipelineParts;
   readonly #intake: WriteIntake;
@@ -47,6 +50,7 @@ export class WritePipeline implements BatchOwner, ChannelUser {
   #retired: WriteSession[] = [];
   /** Copies on the link, batches that left their session included. */
   #outstanding = 0;
+  #outstandingBytes = 0;
   #lastRefusal: EraftError | undefined;
 
   constructor(parts: PipelineParts, limits: WriteLimits) {
@@ -84,6 +88,7 @@ export class WritePipeline implements BatchOwner, ChannelUser {
   }
 
   #hasRoom(): boolean {
+    if (this.#outstandingBytes >= INFLIGHT_BYTES_MAX) return false;
     return this.#outstanding < Math.min(this.#parts.channel.limits.inflightBatchesMax, LIMITS.sessionWindow);
   }
 
@@ -118,6 +123,7 @@ export class WritePipeline implements BatchOwner, ChannelUser {
     batch.outstanding = true;
     batch.gap = false;
     this.#outstanding++;
+    this.#outstandingBytes += batch.frame.length;
     let deadline = 0;
     for (const call of batch.parcel.calls) if (!call.done && call.deadline > deadline) deadline = call.deadline;
     channel.send(batch.frame, FRAME.write, deadline === 0 ? this.#parts.timeoutMs : deadline - turn.now(), batch);
@@ -133,7 +139,7 @@ export class WritePipeline implements BatchOwner, ChannelUser {
     if (tells && result.count !== commands)
       throw malformed(`results of ${result.count} commands, ${commands} were sent`);
     batch.outstanding = false;
-    this.#outstanding--;
+    this.#returned(batch);
     this.#parts.turn.touch();
     if (batch.left) return;
     if (result.status === BATCH_STATUS.gap) this.#onGap(batch);
@@ -152,7 +158,7 @@ export class WritePipeline implements BatchOwner, ChannelUser {
   }
 
   onBatchRefused(batch: WriteBatch, error: EraftError): void {
-    this.#outstanding--;
+    this.#returned(batch);
     if (batch.left) return;
     if (error.code === 'ERAFT_SEQUENCE_GAP') {
       this.#onGap(batch);
@@ -166,8 +172,13 @@ export class WritePipeline implements BatchOwner, ChannelUser {
   }
 
   onBatchLost(batch: WriteBatch): void {
-    this.#outstanding--;
+    this.#returned(batch);
     if (!batch.left && batch.session.dead) this.#onSessionUnknown(batch);
+  }
+
+  #returned(batch: WriteBatch): void {
+    this.#outstanding--;
+    this.#outstandingBytes -= batch.frame.length;
   }
 
   /** What is behind waits for what is before: the latter is on its way again, or will be at the end of the turn. */

@@ -1,7 +1,20 @@
 // What a cluster says of itself: the JSON of a StatusReply. docs/protocol.md describes each field.
 import { malformed } from './table.js';
 
-export type ReplicaRole = 'leader' | 'follower' | 'candidate' | 'preCandidate' | 'unknown';
+/**
+ * What a replica is doing. `blank`: it has never taken part and asks its peers before it does. `unknown`: the cluster
+ * knows another uid in its place (an emptied disk). `failed`: it has met an error that it cannot survive. `unreachable`:
+ * it did not answer the replica that was asked.
+ */
+export type ReplicaRole =
+  | 'leader'
+  | 'follower'
+  | 'candidate'
+  | 'preCandidate'
+  | 'blank'
+  | 'unknown'
+  | 'failed'
+  | 'unreachable';
 
 /** One replica, as it was seen by the one that answered. Fields that nobody could tell are absent. */
 export interface ReplicaStatus {
