@@ -160,8 +160,12 @@ fn apply_waits_while_results_are_not_taken() {
     settle(&held);
     assert_eq!(held.applied(GROUP).unwrap(), 2);
     assert_eq!(take_results(&held).len(), 2);
+    // Room again, nobody applies, a small burst: but 3 is queued, and its results are wanted.
+    assert!(!held.apply(GROUP, 4, false).unwrap());
     settle(&held);
-    assert_eq!(held.applied(GROUP).unwrap(), 3);
+    assert_eq!(held.applied(GROUP).unwrap(), 4);
+    let results = take_results(&held);
+    assert_eq!(results.iter().map(|r| r.0).collect::<Vec<_>>(), [3]);
 }
 
 #[test]

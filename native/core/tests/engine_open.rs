@@ -8,7 +8,6 @@ mod engines;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use batches::{GROUP, Log};
 use engines::*;
@@ -102,35 +101,6 @@ fn one_opener_in_this_process() {
 }
 
 #[test]
-fn one_opener_among_processes() {
-    let dir = tempfile::tempdir().unwrap();
-    close(open(on_disk(dir.path())).unwrap());
-    // flock(1) holds the lock as another eraft would; its child says when, and holds on until its input ends.
-    let mut other = Command::new("flock")
-        .arg(dir.path().join("LOCK"))
-        .args(["sh", "-c", "echo locked; read line"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("flock of util-linux");
-    let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(other.stdout.as_mut().unwrap()),
-        &mut line,
-    )
-    .unwrap();
-    fs::write(dir.path().join("LOCK"), "4121\n").unwrap();
-    let refused = message(on_disk(dir.path()));
-    assert!(
-        refused.contains("another eraft holds it (pid 4121)"),
-        "{refused}"
-    );
-    drop(other.stdin.take());
-    other.wait().unwrap();
-    drop(open(on_disk(dir.path())).unwrap());
-}
-
-#[test]
 fn a_damaged_or_newer_identity_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     close(open(on_disk(dir.path())).unwrap());
@@ -189,6 +159,38 @@ fn an_emptied_log_is_refused() {
     fs::remove_dir_all(dir.path().join("log")).unwrap();
     fs::rename(dir.path().join("elsewhere"), dir.path().join("log")).unwrap();
     drop(open(on_disk(dir.path())).unwrap());
+}
+
+#[test]
+fn an_older_copy_of_the_log_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log_folder, copy) = (dir.path().join("log"), dir.path().join("copy"));
+    let held = open(on_disk(dir.path())).unwrap();
+    fill(&held);
+    close(held);
+    fs::create_dir(&copy).unwrap();
+    for file in fs::read_dir(&log_folder).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let held = open(on_disk(dir.path())).unwrap();
+    let mut log = Log {
+        index: 10,
+        next_revision: 11,
+        ..Log::default()
+    };
+    submit(&held, &mut log, &[put(1, 11)]).unwrap();
+    settle(&held);
+    held.apply(GROUP, 11, false).unwrap();
+    settle(&held);
+    close(held);
+    fs::remove_dir_all(&log_folder).unwrap();
+    fs::rename(&copy, &log_folder).unwrap();
+    let refused = message(on_disk(dir.path()));
+    assert!(
+        refused.contains("contains entry 11 of group 1, its log ends at entry 10"),
+        "{refused}"
+    );
 }
 
 #[test]
