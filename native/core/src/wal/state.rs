@@ -61,7 +61,7 @@ pub struct Queued {
 /// A submission's records in memory.
 pub struct Resident {
     pub ticket: u64,
-    pub bytes: usize,
+    pub bytes: Arc<Vec<u8>>,
     pub last_serial: u64,
     pub groups: Vec<u32>,
 }
@@ -187,23 +187,24 @@ impl State {
             .extend(gone.into_values().map(|entry| entry.segment));
     }
 
-    /// Drops the oldest durable records from memory until `tail_bytes` suffice.
-    pub fn evict(&mut self, tail_bytes: usize) {
+    /// Takes the oldest durable records out of memory until `tail_bytes` suffice. Drop the result without the lock:
+    /// freeing megabytes takes longer than all the rest.
+    pub fn evict(&mut self, tail_bytes: usize) -> Vec<Resident> {
+        let mut evicted = Vec::new();
         while self.resident_bytes > tail_bytes {
-            let Some(front) = self
-                .resident
-                .front()
-                .filter(|front| front.ticket <= self.durable)
-            else {
-                return;
-            };
-            for group in &front.groups {
-                let group = self.groups.get_mut(group).expect("records have a group");
-                group.evict(front.last_serial);
+            match self.resident.front() {
+                Some(oldest) if oldest.ticket <= self.durable => {}
+                _ => break,
             }
-            self.resident_bytes -= front.bytes;
-            self.resident.pop_front();
+            let oldest = self.resident.pop_front().expect("just seen");
+            for group in &oldest.groups {
+                let group = self.groups.get_mut(group).expect("records have a group");
+                group.evict(oldest.last_serial);
+            }
+            self.resident_bytes -= oldest.bytes.capacity();
+            evicted.push(oldest);
         }
+        evicted
     }
 
     /// Bytes of all files.

@@ -107,12 +107,11 @@ pub fn accept(state: &mut State, parsed: Parsed, segment_bytes: u64) -> Result<u
     }
     if !records.is_empty() {
         let groups = ends.into_keys().collect();
-        let (ticket, last_serial, bytes) = (state.ticket, state.serial, bytes.capacity());
-        state.resident_bytes += bytes;
+        state.resident_bytes += bytes.capacity();
         state.resident.push_back(Resident {
-            ticket,
-            bytes,
-            last_serial,
+            ticket: state.ticket,
+            bytes: bytes.clone(),
+            last_serial: state.serial,
             groups,
         });
     }

@@ -114,12 +114,13 @@ impl Writer {
             .collect();
         self.write_frame(shared, FrameKind::Batch, &frame.items, &parts, frame.range)?;
         let records_offset = start + FRAME_HEADER_BYTES + frame.items.len();
-        {
+        let evicted = {
             let mut state = shared.state.lock();
             frame::publish(&mut state, frame, self.segment, records_offset as u32);
-            state.evict(shared.options.tail_bytes);
-        }
+            state.evict(shared.options.tail_bytes)
+        };
         (shared.notify)();
+        drop(evicted);
         Ok(Turn::Done)
     }
 
