@@ -28,6 +28,18 @@ switch (how) {
     process.exit(0);
     break;
   }
+  case 'exit-opening': {
+    void Held.open({ dir });
+    say('open');
+    setImmediate(() => process.exit(0)); // while another thread formats the folder
+    break;
+  }
+  case 'exit-closing': {
+    void (await busy()).close();
+    say('open');
+    setImmediate(() => process.exit(0));
+    break;
+  }
   case 'idle': {
     await busy(); // nothing is awaited any more: the process ends by itself
     say('open');

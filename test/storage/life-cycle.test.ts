@@ -104,6 +104,8 @@ test('options that cannot be are refused with the reason', async (t) => {
 
 for (const [how, said] of [
   ['exit', 'open'],
+  ['exit-opening', 'open'],
+  ['exit-closing', 'open'],
   ['idle', 'open'],
   ['worker-exit', 'worker 7'],
   ['worker-terminated', 'reopened true'],
@@ -113,6 +115,7 @@ for (const [how, said] of [
     const dir = folder(t);
     assert.deepEqual(await run(dir, how), [0, null, said]);
     if (how === 'worker-exit') return;
+    if (how === 'exit-opening') return await (await open(dir)).close();
     const held = await Held.open({ dir });
     assert.ok(held.index > 0, 'what was durable is there');
     await held.write(puts({ after: '1' }));

@@ -204,9 +204,9 @@ fn records_come_from_memory_or_from_disk() {
         0,
         "nothing is in memory after opening"
     );
-    held.fetch(GROUP, 5, 9, MIB, 7).unwrap();
+    held.fetch(GROUP, 5, 9, 100_000, 7).unwrap();
     held.fetch(GROUP, 5, 30, 1, 8).unwrap();
-    held.fetch(GROUP, 31, 40, MIB, 9).unwrap();
+    held.fetch(GROUP, 31, 40, 100_000, 9).unwrap();
     settle(&held);
     let answers = take_answers(&held);
     let indexes = |bytes: &[u8]| -> Vec<u64> {
@@ -262,6 +262,31 @@ fn answers_that_nobody_takes_are_bounded() {
     held.fetch(GROUP, 1, 1, MIB, 3).unwrap();
     settle(&held);
     assert_eq!(take_answers(&held)[0].1, 0, "taken: there is room again");
+}
+
+#[test]
+fn requests_that_are_not_answered_yet_are_bounded_too() {
+    let options = Options {
+        answers_bytes_max: 1000,
+        ..memory(&disk_name("requests"))
+    };
+    let held = open(options).unwrap();
+    let mut log = Log::default();
+    submit(&held, &mut log, &[put(1, 1)]).unwrap();
+    settle(&held);
+    held.fetch(GROUP, 1, 1, 2000, 1).unwrap();
+    held.scan(GROUP, 2, &Scan::default().encode()).unwrap();
+    let refused = take_answers(&held);
+    assert_eq!(refused.len(), 1);
+    assert_eq!(
+        (refused[0].0, refused[0].1),
+        (2, u32::from(ErrorCode::Overloaded.wire()))
+    );
+    settle(&held);
+    assert_eq!(take_answers(&held)[0].0, 1);
+    held.scan(GROUP, 3, &Scan::default().encode()).unwrap();
+    settle(&held);
+    assert_eq!(take_answers(&held)[0].1, 0);
 }
 
 #[test]

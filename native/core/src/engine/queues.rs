@@ -34,8 +34,9 @@ struct ResultRun {
 #[derive(Default)]
 struct Answers {
     ready: VecDeque<Vec<u8>>,
-    /// Requests on their way: an answer comes for each, so they count against the limit too.
+    /// Requests on their way, and the bytes that they hold: an answer comes for each, so they count as well.
     underway: usize,
+    underway_bytes: usize,
 }
 
 /// The completion queues of one attachment. Bounded in bytes: see `results_room` and `reserve_answer`.
@@ -171,30 +172,31 @@ impl Queues {
         self.results_bytes.load(Ordering::Relaxed)
     }
 
-    /// Announces a request that will be answered here.
+    /// Announces a request that holds so many bytes until it is answered here.
     ///
     /// @throws ERAFT_OVERLOADED when too much is unanswered or unread; nothing is queued then
-    pub fn reserve_answer(&self) -> Result<(), EngineError> {
+    pub fn reserve_answer(&self, bytes: usize) -> Result<(), EngineError> {
         let mut answers = self.answers.lock();
         let waiting = answers.underway + answers.ready.len();
-        if waiting >= ANSWERS_UNDERWAY_MAX
-            || self.answers_bytes.load(Ordering::Relaxed) >= self.answers_bytes_max
-        {
+        let held = answers.underway_bytes + self.answers_bytes.load(Ordering::Relaxed);
+        if waiting >= ANSWERS_UNDERWAY_MAX || held >= self.answers_bytes_max {
             return Err(EngineError::new(
                 ErrorCode::Overloaded,
                 "too many reads are unanswered, or their answers are not taken",
             ));
         }
         answers.underway += 1;
+        answers.underway_bytes += bytes;
         Ok(())
     }
 
-    /// The answer to a reserved request, or to none (`reserved` false: refused at the door).
-    pub fn push_answer(&self, answer: Answer, reserved: bool) {
+    /// The answer to a request that has reserved so many bytes, or to none that has (refused at the door).
+    pub fn push_answer(&self, answer: Answer, reserved: Option<usize>) {
         let bytes = answer.finish();
         let mut answers = self.answers.lock();
-        if reserved {
+        if let Some(bytes) = reserved {
             answers.underway -= 1;
+            answers.underway_bytes -= bytes;
         }
         if !self.detached.load(Ordering::Relaxed) {
             self.answers_bytes.fetch_add(bytes.len(), Ordering::Relaxed);

@@ -27,8 +27,20 @@ pub(crate) enum Request {
     },
 }
 
+impl Request {
+    /// What it holds until it is answered; a fetch, which may read so much, counts as its answer.
+    fn bytes(&self) -> usize {
+        match self {
+            Request::Read { batch, .. } => batch.len(),
+            Request::Scan { request, .. } => request.len(),
+            Request::Fetch { bytes_max, .. } => *bytes_max,
+        }
+    }
+}
+
 struct Job {
     request: Request,
+    bytes: usize,
     tag: u32,
     asker: Arc<Queues>,
 }
@@ -52,16 +64,18 @@ impl ReadQueue {
 
     /// Queues a request. Too many of them: the answer is ERAFT_OVERLOADED.
     pub fn ask(&self, request: Request, tag: u32, asker: &Arc<Queues>) {
-        match asker.reserve_answer() {
+        let bytes = request.bytes();
+        match asker.reserve_answer(bytes) {
             Ok(()) => {
                 self.jobs.lock().push_back(Job {
                     request,
+                    bytes,
                     tag,
                     asker: asker.clone(),
                 });
                 self.wake.notify_one();
             }
-            Err(error) => asker.push_answer(Answer::refused(tag, &error), false),
+            Err(error) => asker.push_answer(Answer::refused(tag, &error), None),
         }
     }
 }
@@ -120,7 +134,7 @@ fn answer(core: &Core, job: Job) {
     if let Err(error) = outcome {
         answer = Answer::refused(job.tag, &error);
     }
-    job.asker.push_answer(answer, true);
+    job.asker.push_answer(answer, Some(job.bytes));
 }
 
 /// A log's refusal to read, for the one who asked.

@@ -47,6 +47,7 @@ impl Attachment {
             let ticket = core.wal.submit(batch).map_err(|e| submit_error(core, &e))?;
             for (group, last) in ends {
                 group.submitted(ticket, last);
+                group.durable_index(core.wal.durable()); // forgets what is on disk: the list stays short
             }
             Ok(ticket)
         })

@@ -82,7 +82,7 @@ impl Attachment {
             }
             refused
                 .into_iter()
-                .for_each(|answer| self.queues.push_answer(answer, false));
+                .for_each(|answer| self.queues.push_answer(answer, None));
             Ok(ReadOutcome::Written(scratch.len()))
         })
     }
