@@ -132,6 +132,21 @@ test('it follows the leader that an error names', async () => {
   assert.deepEqual(leaders, [{ id: 2, address: two.address }]);
 });
 
+test('a replica that knows no leader is left for one that does', async () => {
+  const model = new Model();
+  const replicas = [await replica(1, model), await replica(2, model)];
+  const client = await connect(
+    replicas.map((one) => one.address),
+    { timeoutMs: 20_000 },
+  );
+  const [cutOff, healthy] = replicas.sort((a, b) => b.sockets.size - a.sockets.size);
+  assert.ok(cutOff && healthy);
+  cutOff.intercept = (frame) => readFrameHeader(frame).kind === FRAME.write; // it waits for a leader, in vain
+  cutOff.announce({ id: 0, address: '' });
+  await client.put('k', 'v');
+  assert.equal(healthy.sockets.size, 1);
+});
+
 test('a leader that cannot be reached costs nothing: the replica that it has goes on serving', async () => {
   const gone = await FakeReplica.listen(2);
   const server = await replica();

@@ -92,6 +92,10 @@ export class FakeLink implements Link {
     this.followed.push(leader);
   }
 
+  leaderless(): void {
+    this.followed.push({ id: 0, address: '' });
+  }
+
   fail(reason: EraftError): void {
     this.failures.push(reason);
     this.down(reason);

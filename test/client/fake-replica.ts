@@ -74,7 +74,7 @@ export class FakeReplica {
     }
   }
 
-  announce(leader: FakeReplica): void {
+  announce(leader: { readonly id: number; readonly address: string }): void {
     for (const socket of this.sockets) socket.send(encodeLeader({ id: leader.id, address: leader.address }, 1));
   }
 

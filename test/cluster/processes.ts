@@ -1,13 +1,14 @@
 // A cluster of real processes for fault tests: real ports, real disks, links that can be cut, disks that can be stalled or full.
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, type ClusterStatus } from '../../ts/client.js';
+import { Client } from '../../ts/client.js';
+import type { ReplicaStatus } from '../../ts/kv/status.js';
 import { LinkProxy } from './proxy.js';
 
 const EXECUTABLE = fileURLToPath(new URL('../../ts/cli/main.js', import.meta.url));
@@ -22,6 +23,7 @@ interface Member {
   readonly peerPort: number;
   process: ChildProcess | undefined;
   log: string;
+  readonly output: EventEmitter;
 }
 
 /** How the members' ways to each other and to their disks are built; plain when left out. */
@@ -30,6 +32,8 @@ export interface ClusterOptions {
   readonly cuttable?: boolean;
   /** Preloads the disk faults that `disk` switches. */
   readonly faultyDisks?: boolean;
+  /** Further flags of `eraft serve`. */
+  readonly flags?: readonly string[];
 }
 
 async function freePort(): Promise<number> {
@@ -67,6 +71,7 @@ export class ProcessCluster {
         peerPort: await freePort(),
         process: undefined,
         log: '',
+        output: new EventEmitter(),
       });
     }
     if (options.cuttable) await cluster.#openLinks();
@@ -86,9 +91,23 @@ export class ProcessCluster {
     return this.#member(id).dir;
   }
 
-  /** What the replica has logged since the cluster began. */
+  /** What the replica has logged since it was last started. */
   log(id: number): string {
     return this.#member(id).log;
+  }
+
+  /** Resolves when the replica has logged `text` since it was last started. */
+  async logged(id: number, text: string): Promise<void> {
+    const member = this.#member(id);
+    while (!member.log.includes(text)) await once(member.output, 'log');
+  }
+
+  /** Resolves when every replica knows every other one's uid. */
+  async membershipKnown(): Promise<void> {
+    for (;;) {
+      const statuses = await Promise.all(this.#members.map((member) => ownStatus(member)));
+      if (statuses.every((status) => status?.peers.every((peer) => peer.uid !== null))) return;
+    }
   }
 
   /** Starts a replica and waits until it listens. */
@@ -101,6 +120,7 @@ export class ProcessCluster {
         EXECUTABLE,
         'serve',
         ...['--id', String(id), '--data-dir', member.dir, '--peers', peers],
+        ...(this.#options.flags ?? []),
         ...['--listen', `127.0.0.1:${member.clientPort}`, '--peer-listen', `127.0.0.1:${member.peerPort}`],
       ],
       { stdio: ['ignore', 'pipe', 'pipe'], env: this.#environment(id) },
@@ -109,7 +129,8 @@ export class ProcessCluster {
     const listening = new Promise<void>((resolve, reject) => {
       const read = (chunk: Buffer): void => {
         member.log += chunk.toString();
-        if (/listening/i.test(member.log)) resolve();
+        member.output.emit('log');
+        if (/serving clients/.test(member.log)) resolve();
       };
       child.stdout.on('data', read);
       child.stderr.on('data', read);
@@ -157,7 +178,7 @@ export class ProcessCluster {
   /** The replica, other than `not`, that leads and is followed by a majority; waits for one. */
   async leader(not?: number): Promise<number> {
     for (;;) {
-      const views = await Promise.all(this.#members.map((member) => this.#view(member)));
+      const views = await Promise.all(this.#members.map((member) => view(member)));
       for (const { id, term, leader } of views) {
         if (id !== leader || id === not) continue;
         const followers = views.filter((view) => view.leader === id && view.term === term);
@@ -198,16 +219,6 @@ export class ProcessCluster {
     }
   }
 
-  /** What the replica itself says of its group; it need not reach the others to say so. */
-  async #view(member: Member): Promise<{ id: number; term: number; leader: number }> {
-    const url = `http://127.0.0.1:${member.clientPort}/v1/status`;
-    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-    if (!answer?.ok) return { id: member.id, term: 0, leader: 0 };
-    const { replicas } = (await answer.json()) as ClusterStatus;
-    const own = replicas.find((replica) => replica.id === member.id);
-    return { id: member.id, term: own?.term ?? 0, leader: Number(own?.leader ?? 0) };
-  }
-
   #member(id: number): Member {
     const member = this.#members.find((candidate) => candidate.id === id);
     assert.ok(member, `no replica ${id}`);
@@ -219,4 +230,18 @@ export class ProcessCluster {
     assert.ok(child, `replica ${id} is not running`);
     return child;
   }
+}
+
+/** What the replica itself says of its group; it need not reach the others to say so. */
+async function ownStatus(member: Member): Promise<ReplicaStatus | undefined> {
+  const url = `http://127.0.0.1:${member.clientPort}/v1/status`;
+  const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+  if (!answer?.ok) return undefined;
+  const { replicas } = (await answer.json()) as { replicas: ReplicaStatus[] };
+  return replicas.find((replica) => replica.id === member.id);
+}
+
+async function view(member: Member): Promise<{ id: number; term: number; leader: number }> {
+  const status = await ownStatus(member);
+  return { id: member.id, term: status?.term ?? 0, leader: status?.leader ?? 0 };
 }

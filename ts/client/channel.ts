@@ -123,7 +123,8 @@ export class Channel implements LinkEvents {
     const { kind, request } = readFrameHeader(frame);
     if (kind === FRAME.leader) {
       const leader = decodeLeader(frameBody(frame));
-      if (leader.id !== 0) this.#link.follow(leader);
+      if (leader.id === 0) this.#link.leaderless();
+      else this.#link.follow(leader);
       return;
     }
     const awaiting = this.#awaiting.get(request);

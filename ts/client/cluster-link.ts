@@ -9,6 +9,7 @@
 // | up                | somebody else leads          | dial the leader beside it                                          |
 // | up, and dialling  | welcome                      | down, up: on the new one. The old one is closed                    |
 // | up, and dialling  | failure of the new one       | stay; ask it again at the earliest `FOLLOW_PAUSE_MS` later         |
+// | up                | no leader is known there     | dial the next endpoint beside it, unless one is heard of first     |
 //
 // Any replica forwards, so a leader that cannot be reached from here costs a hop, not the service.
 import type { Clock, Random, Timer } from '../base/clock.js';
@@ -44,6 +45,9 @@ export interface ClusterLinkEvents {
 /** A connection that lasted so long was a good one. */
 const STEADY_MS = 1_000;
 
+/** An election is over by then, as a rule; a replica that is cut off from the others never hears of its outcome. Twice that at most. */
+const LEADERLESS_MS = 1_500;
+
 /** Hints of replicas that disagree, as around an election, do not send a client back and forth faster than this. */
 const FOLLOW_PAUSE_MS = 100;
 
@@ -63,6 +67,8 @@ export class ClusterLink implements Link {
   #upAt = Number.NEGATIVE_INFINITY;
   #followTimer: Timer | undefined;
   #followedAt = Number.NEGATIVE_INFINITY;
+  /** Runs while the replica that it is connected to knows no leader. */
+  #leaderlessTimer: Timer | undefined;
 
   constructor(options: ClusterLinkOptions, listener: ClusterLinkEvents) {
     this.#options = options;
@@ -86,6 +92,7 @@ export class ClusterLink implements Link {
   }
 
   follow(leader: Leader): void {
+    this.#stopSearch();
     if (leader.id !== this.#leader?.id || leader.address !== this.#leader.address) {
       this.#leader = leader;
       this.#listener.leader(leader);
@@ -93,9 +100,19 @@ export class ClusterLink implements Link {
     this.#approachLeader();
   }
 
+  leaderless(): void {
+    if (this.#leaderlessTimer !== undefined || this.#options.endpoints.length < 2) return;
+    const { clock, random } = this.#options;
+    this.#leaderlessTimer = clock.after(LEADERLESS_MS * (1 + random()), () => {
+      this.#leaderlessTimer = undefined;
+      this.#tryAnother();
+    });
+  }
+
   close(): void {
     this.#events = undefined;
     this.#backoff.cancel();
+    this.#stopSearch();
     this.#followTimer?.cancel();
     this.#dialling?.close();
     this.#current?.close();
@@ -120,21 +137,41 @@ export class ClusterLink implements Link {
     }
   }
 
+  /** Dials the next endpoint while connected to a replica that knows no leader. */
+  #tryAnother(): void {
+    const here = this.#current?.address;
+    if (here === undefined) return;
+    if (this.#dialling === undefined) {
+      const address = this.#nextEndpoint();
+      this.#dial(address === here ? this.#nextEndpoint() : address);
+    }
+    this.leaderless(); // until one is heard of, here or there
+  }
+
+  #stopSearch(): void {
+    this.#leaderlessTimer?.cancel();
+    this.#leaderlessTimer = undefined;
+  }
+
+  #nextEndpoint(): string {
+    const { endpoints } = this.#options;
+    const address = endpoints[this.#next % endpoints.length];
+    if (address === undefined) throw new Error('a cluster link without endpoints');
+    this.#next++;
+    return address;
+  }
+
   /** Dials while connected to nobody. */
   #dialNext(): void {
     if (this.#events === undefined || this.#current !== undefined || this.#dialling !== undefined) return;
-    const { endpoints } = this.#options;
     const leader = this.#leader;
     if (this.#tried === 0 && leader !== undefined && isEndpoint(leader.address)) {
       this.#leader = undefined; // once: if it cannot be reached, it may not be the leader any more
       this.#dial(leader.address);
       return;
     }
-    const address = endpoints[this.#next % endpoints.length];
-    if (address === undefined) throw new Error('a cluster link without endpoints');
-    this.#next++;
     this.#tried++;
-    this.#dial(address);
+    this.#dial(this.#nextEndpoint());
   }
 
   #dial(address: string): void {
@@ -161,9 +198,7 @@ export class ClusterLink implements Link {
     this.#upAt = this.#options.clock.now();
     if (before !== undefined) {
       before.close();
-      this.#events?.down(
-        new EraftError('ERAFT_UNAVAILABLE', `left ${before.address} for the leader at ${socket.address}`),
-      );
+      this.#events?.down(new EraftError('ERAFT_UNAVAILABLE', `left ${before.address} for ${socket.address}`));
     }
     this.#listener.connected(welcome, socket.address);
     this.#events?.up(welcome);
@@ -172,6 +207,7 @@ export class ClusterLink implements Link {
   #onGone(socket: ReplicaSocket, reason: EraftError): void {
     if (socket === this.#current) {
       this.#current = undefined;
+      this.#stopSearch();
       this.#listener.disconnected(reason);
       this.#events?.down(reason);
       if (this.#leader?.address === socket.address) this.#leader = undefined;

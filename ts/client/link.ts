@@ -39,6 +39,8 @@ export interface Link {
   send(frame: Uint8Array): void;
   /** An answer named the leader. A link that can move goes there: `down`, then `up`. */
   follow(leader: { readonly id: number; readonly address: string }): void;
+  /** The other side knows no leader. A link that can move looks elsewhere when that lasts. */
+  leaderless(): void;
   /** The other side broke the protocol or has failed: leave it, and find another (`down`, later `up`). */
   fail(reason: EraftError): void;
   /** No event comes after this. */

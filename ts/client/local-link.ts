@@ -42,6 +42,10 @@ export class LocalLink implements Link {
     // A replica forwards to the leader by itself.
   }
 
+  leaderless(): void {
+    // There is no other replica to go to.
+  }
+
   fail(reason: EraftError): void {
     const events = this.#events;
     if (events === undefined) return;
