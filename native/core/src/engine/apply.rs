@@ -5,7 +5,7 @@
 //! Why:     `busy` is held by whoever applies, inline or not, and nobody applies inline while a job is queued. A burst
 //!          starts behind `group.applied`, which moves only after the store has taken the burst before.
 //! Rests:   the store takes a burst as a whole or not at all; one engine has one apply queue.
-//! Checked: tests/engine_apply.rs.
+//! Checked: tests/engine_apply.rs, tests/engine_crash.rs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -2,10 +2,13 @@
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use eraft_core::engine::{
-    ANSWER_HEAD_BYTES, Attachment, Compression, Engine, EngineError, ErrorCode, Options,
+    ANSWER_HEAD_BYTES, Attachment, Compression, Engine, EngineError, ErrorCode, Notify, Options,
     RESULT_HEAD_BYTES, ReadOutcome,
 };
 use eraft_core::wal::HardState;
@@ -162,4 +165,34 @@ pub fn value(held: &Attachment, key: u64) -> Option<Vec<u8>> {
 /// A clean end: flushed, marked, let go.
 pub fn close(held: Attachment) {
     held.engine().close(true);
+}
+
+pub fn threaded(name: &str) -> Options {
+    Options {
+        stepped: false,
+        ..memory(name)
+    }
+}
+
+/// A notify that sends, and what it sends to.
+pub fn signal() -> (Notify, Receiver<()>) {
+    let (send, receive) = channel();
+    let send = Mutex::new(send);
+    let notify = move || {
+        let _ = send.lock().unwrap().send(());
+    };
+    (Box::new(notify), receive)
+}
+
+/// Waits, woken by calls alone, until `done`. The limit only ends a test that hangs.
+pub fn wait(held: &Attachment, calls: &Receiver<()>, done: impl Fn() -> bool) {
+    loop {
+        held.poll();
+        if done() {
+            return;
+        }
+        calls
+            .recv_timeout(Duration::from_secs(30))
+            .expect("no call although something was to come");
+    }
 }
