@@ -89,3 +89,14 @@ test('leadership is lost: what was proposed under it is in doubt; what the same 
   assert.deepEqual(answers, ['ERAFT_OUTCOME_UNKNOWN', 'six']);
   assert.equal(writes.waits, false);
 });
+
+test('results are asked for behind a run that the apply thread still works on, and only where somebody waits', () => {
+  const { writes, propose } = setUp();
+  assert.equal(writes.wantsResults(3, 9), false);
+  propose(5, 2);
+  propose(8, 2);
+  assert.equal(writes.wantsResults(3, 5), true); // handed over, and not answered while this is asked:
+  assert.equal(writes.wantsResults(5, 7), false);
+  assert.equal(writes.wantsResults(7, 9), true);
+  assert.equal(writes.wantsResults(8, 12), false);
+});
