@@ -165,6 +165,13 @@ export const OPTIONS: readonly Option[] = [
   replica('applyLagBytesMax', size, 'A follower applies when so many log bytes wait.'),
   replica('applyIdleMs', milliseconds, 'A follower applies when something has waited so long.'),
 
+  general(
+    'server',
+    'server',
+    choice('auto', 'uws', 'ws'),
+    'auto',
+    'uWebSockets.js, or node:http with ws. `auto`: the first where it loads.',
+  ),
   server('connectionsMax', limit, 'Open WebSocket connections. More: HTTP 503.'),
   server('handshakeMs', milliseconds, 'From connecting to a valid greeting.'),
   server('framesInFlightMax', limit, 'Unanswered requests of one connection. More: ERAFT_OVERLOADED.'),

@@ -1,5 +1,6 @@
 // From settings to the options of the replica and of its server.
 import { checkHostOptions, HOST_TIMES, REPLICA_LIMITS, type ReplicaLimits } from '../../host/options.js';
+import type { FrontChoice } from '../../server/fronts.js';
 import { checkServerLimits, SERVER_LIMITS, type ServerLimits } from '../../server/limits.js';
 import { STORAGE_DEFAULTS, type StorageTuning } from '../../storage/options.js';
 import { type HostPort, parseHostPort } from '../../transport/address.js';
@@ -22,6 +23,7 @@ export interface ServeConfig {
   readonly logFormat: string;
   readonly storage: StorageTuning;
   readonly limits: ReplicaLimits;
+  readonly server: FrontChoice;
   readonly serverLimits: ServerLimits;
 }
 
@@ -44,6 +46,7 @@ export function serveConfig(settings: Settings): ServeConfig {
     logFormat: String(value('logFormat')),
     storage: chosen(settings, STORAGE_DEFAULTS),
     limits: chosen(settings, REPLICA_LIMITS),
+    server: value('server') as FrontChoice,
     serverLimits: chosen(settings, SERVER_LIMITS),
   };
   checkHostOptions(config.limits, config);

@@ -66,7 +66,7 @@ interface Opened {
 /** Binds the port first: one that is taken is noticed before the recovery, and /health answers during it. */
 async function open(config: ServeConfig, logger: Logger): Promise<Opened> {
   const { host, port } = config.listen;
-  const server = await Server.listen({ host, port, logger, limits: config.serverLimits });
+  const server = await Server.listen({ host, port, server: config.server, logger, limits: config.serverLimits });
   try {
     mkdirSync(config.dataDir, { recursive: true });
     const replica = await ReplicaNode.open({
