@@ -67,3 +67,23 @@ test('five replicas: the fifth joins late; emptied, it is a stranger even to tho
   sim.run(3_000);
   assert.equal(sim.node(5).service.status().role, 'unknown', sim.describe());
 });
+
+test('a blank replica takes no part before enough others hold its uid, even if a leader already reaches it', async () => {
+  await using sim = new Simulation({ seed: 104, ids: [1, 2, 3, 4, 5] });
+  for (const id of [1, 2, 3, 4]) await sim.start(id);
+  const leader = sim.untilLeader();
+  const asker = new Asker(sim);
+  for (const id of [1, 2, 3, 4]) {
+    if (id === leader) continue;
+    sim.hub.cut(id, 5);
+    sim.hub.cut(5, id);
+  }
+  await sim.start(5);
+  assert.equal(codeOf(asker.ask(leader, putFrame([{ key: 'a', value: '1' }]))), 'written');
+  sim.run(3_000);
+  const { role, term, lastIndex } = sim.node(5).service.status();
+  assert.deepEqual({ role, term, lastIndex }, { role: 'blank', term: 0, lastIndex: 0 });
+  sim.hub.heal();
+  sim.until(() => sim.node(5).service.status().role === 'follower', 'the fifth to be admitted');
+  sim.until(() => sim.node(5).service.status().lastIndex > 0, 'the fifth to follow');
+});

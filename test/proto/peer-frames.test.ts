@@ -189,3 +189,17 @@ test('a hello and a membership come back as they were', () => {
     [...members].sort(([a], [b]) => a - b),
   );
 });
+
+test('a prefix that promises too much is refused before anything is held for it', () => {
+  const prefix = Buffer.alloc(16);
+  const read = (length: number, headLength: number): unknown => {
+    prefix.writeUInt32LE(length, 0);
+    prefix.writeUInt32LE(headLength, 4);
+    prefix[12] = PEER_FRAME.raft;
+    prefix[13] = 1;
+    return readPeerPrefix(new DataView(prefix.buffer, prefix.byteOffset), 0, 1000);
+  };
+  assert.throws(() => read(1001, 0), isMalformed);
+  assert.throws(() => read(10, 11), isMalformed);
+  read(1000, 1000);
+});

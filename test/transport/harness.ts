@@ -8,6 +8,8 @@ import { judgeHello } from '../../ts/transport/handshake.js';
 import type { NetworkHost } from '../../ts/transport/network.js';
 import { TcpNetwork } from '../../ts/transport/tcp-network.js';
 
+const GIVE_UP_MS = 20_000;
+
 export const CLUSTER = 'c'.repeat(32);
 export const uidOf = (id: number): string => `00000000000000a${id}`;
 
@@ -67,12 +69,13 @@ export class NotingHost implements NetworkHost {
     this.#note({ what: 'frame', id: from, value: { kind, head: head.slice(), tail: Buffer.from(tail).toString() } });
   }
 
-  /** The first note, of those there are or the next ones, that `is` true of. */
+  /** The first note, of those there are or the next ones, that `is` true of. What never comes ends the test. */
   async until(is: (note: Note) => boolean): Promise<Note> {
+    const signal = AbortSignal.timeout(GIVE_UP_MS);
     for (;;) {
       const found = this.notes.find(is);
       if (found !== undefined) return found;
-      await once(this.#news, 'note');
+      await once(this.#news, 'note', { signal });
     }
   }
 

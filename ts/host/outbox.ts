@@ -127,7 +127,7 @@ export class Outbox {
   //          terms are the claimed ones. Between question and answer the replica may have lost its leadership, had its log
   //          overwritten and won again: term, role and epoch are compared, and a message of another time is dropped.
   // Rests:   Raft repeats what is lost (onLost makes the leader probe).
-  // Checked: test/host/catch-up.test.ts.
+  // Checked: test/host/outbox.test.ts; test/kv/faults.test.ts, a follower that is far behind.
   #fetch(lane: Lane, source: AppendSource, append: Append): void {
     lane.waiting ??= [];
     const epoch = source.epoch;

@@ -6,7 +6,7 @@ import type { Clock, Timer } from '../base/clock.js';
 //          which the sockets are polled and what they hold is stepped, and says that it comes after a pause: the core
 //          neither campaigns nor judges its quorum in it, and no write is held to be stalled, as its completion may be
 //          among what was not heard.
-// Checked: test/host/pulse.test.ts, test/host/pause.test.ts.
+// Checked: test/host/pulse.test.ts; test/kv/faults.test.ts, a process that stood still.
 /** The one timer of a replica. */
 export class Pulse {
   readonly #clock: Clock;

@@ -42,7 +42,7 @@ interface Waiting {
 //          when everything up to that index is really applied, not merely handed to the apply thread. Should the leadership
 //          have ended meanwhile, the answer would still be right, as the index was; it is refused all the same, so that the
 //          argument needs nothing of what a later leader does (etcd-io/etcd#20418 is what a missing check here has cost).
-// Checked: test/kv/reads.test.ts, test/kv/cluster.test.ts.
+// Checked: test/kv/linearizable.test.ts.
 /** Point reads and scans: gathered per turn, confirmed by one round, read in one native call. */
 export class Reads {
   readonly gauge: Gauge;

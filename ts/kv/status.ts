@@ -1,34 +1,7 @@
+import type { PeerStatus, ReplicaRole } from '../proto/status.js';
 import type { ReplicaId } from '../raft/messages.js';
 
-/**
- * What a replica is doing. `blank`: it has never taken part and asks its peers before it does. `unknown`: the cluster
- * knows another uid in its place (an emptied disk). `failed`: it has met an error that it cannot survive. `unreachable`:
- * it did not answer the replica that was asked.
- */
-export type ReplicaRole =
-  | 'leader'
-  | 'follower'
-  | 'candidate'
-  | 'preCandidate'
-  | 'blank'
-  | 'unknown'
-  | 'failed'
-  | 'unreachable';
-
-export interface PeerStatus {
-  readonly id: ReplicaId;
-  readonly address: string;
-  readonly connected: boolean;
-  /** 16 hex digits; null while nobody has vouched for one. */
-  readonly uid: string | null;
-  /** Why it does not take us in, or we do not take it in. */
-  readonly refused?: string;
-  /** Seen by a leader: the last log index that it holds durably, and how it is being sent the rest. */
-  readonly match?: number;
-  readonly sending?: string;
-  /** Seen by a leader: it is so far behind that the log is no longer kept for it. */
-  readonly outrun?: boolean;
-}
+export type { PeerStatus, ReplicaRole };
 
 /** One replica; of one that is unreachable only the first four fields mean anything. */
 export interface ReplicaStatus {

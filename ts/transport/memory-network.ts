@@ -37,7 +37,7 @@ export class MemoryHub {
     return new MemoryNetwork(this, id);
   }
 
-  /** Nothing sent from `from` to `to` arrives any more. Connections stay, as TCP's do. */
+  /** Nothing sent from `from` to `to` arrives any more. Connections stay, as TCP's do; new ones are not made. */
   cut(from: ReplicaId, to: ReplicaId): void {
     this.#cut.add(`${from}>${to}`);
   }
@@ -97,6 +97,7 @@ export class MemoryHub {
 
   #connect(a: MemoryNetwork, b: MemoryNetwork): void {
     if (a.connected(b.id) || a.host === null || b.host === null) return;
+    if (this.#cut.has(`${a.id}>${b.id}`) || this.#cut.has(`${b.id}>${a.id}`)) return;
     const ofA = a.host.hello(b.id);
     const ofB = b.host.hello(a.id);
     const noFromB = b.host.judge(ofA, null);
