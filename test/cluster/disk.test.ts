@@ -104,3 +104,27 @@ test('damage in what was acknowledged: the replica refuses to start, says where,
     await client.put('the others go on', 'yes');
   });
 });
+
+test('a replica away for longer than the log is kept: its catch-up is given up, status says so, and the others go on', async () => {
+  const flags = ['--segment-bytes', '8MiB', '--catch-up-bytes-max', '4MiB', '--flush-log-bytes', '4MiB'];
+  await withCluster({ flags }, async (cluster) => {
+    const leader = await cluster.leader();
+    const client = await cluster.client();
+    const away = cluster.ids.find((id) => id !== leader) ?? 1;
+    await cluster.kill(away);
+    const value = new Uint8Array(512 * 1024);
+    for (;;) {
+      for (let i = 0; i < 16; i++) await client.put(`k${i}`, value);
+      const { replicas } = await client.status();
+      const first = Number(replicas.find((replica) => replica.id === leader)?.firstIndex);
+      if (first > 1) break; // the log has been cut although one replica lacks it
+    }
+    await cluster.start(away);
+    for (;;) {
+      const { replicas } = await client.status();
+      const peers = replicas.find((replica) => replica.id === leader)?.peers ?? [];
+      if (peers.find((peer) => peer.id === away)?.sending === 'lost') break;
+    }
+    await client.put('the others go on', 'yes');
+  });
+});

@@ -16,6 +16,22 @@ export type ReplicaRole =
   | 'failed'
   | 'unreachable';
 
+/** Another replica, as one sees it. */
+export interface PeerStatus {
+  readonly id: number;
+  readonly address: string;
+  readonly connected: boolean;
+  /** 16 hex digits; null while nobody has vouched for one. */
+  readonly uid: string | null;
+  /** Why it does not take us in, or we do not take it in. */
+  readonly refused?: string;
+  /** Seen by a leader: the last log index that it holds durably, and how it is being sent the rest. */
+  readonly match?: number;
+  readonly sending?: string;
+  /** Seen by a leader: it is so far behind that the log is no longer kept for it. */
+  readonly outrun?: boolean;
+}
+
 /** One replica, as it was seen by the one that answered. Fields that nobody could tell are absent. */
 export interface ReplicaStatus {
   readonly id: number;
@@ -30,6 +46,10 @@ export interface ReplicaStatus {
   readonly logBytes?: number;
   readonly storeBytes?: number;
   readonly snapshotBytes?: number;
+  readonly diskFull?: boolean;
+  /** Why it does not take part, or what else its operator should know. */
+  readonly problem?: string;
+  readonly peers?: readonly PeerStatus[];
   /** Newer replicas say more. */
   readonly [more: string]: unknown;
 }

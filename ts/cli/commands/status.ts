@@ -35,6 +35,21 @@ function row(replica: ReplicaStatus, leader: number | null): string[] {
   ];
 }
 
+/** What an operator should do something about, a line each. */
+function remarks({ replicas }: ClusterStatus): string[] {
+  const lines: string[] = [];
+  for (const { id, problem, diskFull, peers = [] } of replicas) {
+    if (problem !== undefined) lines.push(`replica ${id}: ${problem}`);
+    if (diskFull === true) lines.push(`replica ${id}: the disk is full; writes are refused while it leads`);
+    for (const { id: peer, sending, outrun, refused } of peers) {
+      if (refused !== undefined) lines.push(`replica ${id} and replica ${peer} refuse each other: ${refused}`);
+      if (sending === 'lost') lines.push(`replica ${peer} cannot catch up: the log that it lacks is gone`);
+      else if (outrun === true) lines.push(`replica ${peer} is so far behind that the log is no longer kept for it`);
+    }
+  }
+  return lines;
+}
+
 export function statusTable(status: ClusterStatus): string {
   const rows = [['id', 'address', 'role', 'term', 'commit', 'applied', 'log', 'store']];
   for (const replica of [...status.replicas].sort((a, b) => a.id - b.id)) rows.push(row(replica, status.leader));
@@ -46,7 +61,7 @@ export function statusTable(status: ClusterStatus): string {
       .trimEnd(),
   );
   const leader = status.leader === null ? 'no leader is known' : `leader ${status.leader}`;
-  return `cluster ${status.clusterId}, ${leader}\n${lines.join('\n')}\n`;
+  return `${[`cluster ${status.clusterId}, ${leader}`, ...lines, ...remarks(status)].join('\n')}\n`;
 }
 
 async function status(flags: StatusFlags, io: Io): Promise<ExitCode> {
