@@ -85,10 +85,18 @@ impl FileSystem for RealFileSystem {
     }
 }
 
-/// The lock belongs to the open file: closing it, or the end of the process, releases it.
-struct RealLock(#[allow(dead_code, reason = "held, never used")] fs::File);
+/// The lock belongs to the open file: the end of the process releases it, or dropping this.
+struct RealLock(fs::File);
 
 impl Lock for RealLock {}
+
+impl Drop for RealLock {
+    /// Closing is not enough: a child that another thread has forked holds the same open file until it has reached exec.
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is open as long as `self.0`; flock touches no memory of ours.
+        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
+    }
+}
 
 struct RealFile(fs::File);
 
