@@ -1,6 +1,7 @@
 // A disk that misbehaves on demand: preloaded into a replica process, it acts on the files of ERAFT_DISK_FAULTS.
 //
 //   $ERAFT_DISK_FAULTS.stall exists: fsync and fdatasync do not return until it is gone.
+//   $ERAFT_DISK_FAULTS.fail exists:  fsync and fdatasync fail with EIO.
 //   $ERAFT_DISK_FAULTS.full exists:  whatever would take new space fails with ENOSPC.
 //
 // Space that a file already has can still be overwritten on a full disk, as on a real one.
@@ -44,8 +45,22 @@ static int full(int fd, off_t end) {
   static type (*real)(__VA_ARGS__);                  \
   if (!real) real = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
 
-int fsync(int fd) { REAL(int, "fsync", int); stall(); return real(fd); }
-int fdatasync(int fd) { REAL(int, "fdatasync", int); stall(); return real(fd); }
+static int broken(void) {
+  if (!fault("fail")) return 0;
+  errno = EIO;
+  return 1;
+}
+
+int fsync(int fd) {
+  REAL(int, "fsync", int);
+  stall();
+  return broken() ? -1 : real(fd);
+}
+int fdatasync(int fd) {
+  REAL(int, "fdatasync", int);
+  stall();
+  return broken() ? -1 : real(fd);
+}
 
 ssize_t write(int fd, const void *buf, size_t n) {
   REAL(ssize_t, "write", int, const void *, size_t);

@@ -98,3 +98,16 @@ test('the disk of the leader stalls: it steps down and the cluster goes on', asy
     await load.progress(100);
   });
 });
+
+test('a sync of the leader fails: its process says so and ends, and what it acknowledged is there when it returns', async () => {
+  await underLoad({ faultyDisks: true }, async (cluster, load) => {
+    const leader = await cluster.leader();
+    cluster.disk(leader, 'fail', true);
+    assert.equal(await cluster.ended(leader), 1);
+    assert.match(cluster.log(leader), /ERAFT_FAILED/);
+    await load.progress(100);
+    cluster.disk(leader, 'fail', false);
+    await cluster.start(leader);
+    await load.progress(100);
+  });
+});

@@ -14,7 +14,7 @@ import { LinkProxy } from './proxy.js';
 const EXECUTABLE = fileURLToPath(new URL('../../ts/cli/main.js', import.meta.url));
 const DISK_FAULTS_SOURCE = fileURLToPath(new URL('../../../test/cluster/disk-faults.c', import.meta.url));
 
-type DiskFault = 'stall' | 'full';
+type DiskFault = 'stall' | 'full' | 'fail';
 
 interface Member {
   readonly id: number;
@@ -148,6 +148,14 @@ export class ProcessCluster {
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
     this.#member(id).process = undefined;
+  }
+
+  /** Resolves with the exit code of a process that ends by itself. */
+  async ended(id: number): Promise<number | null> {
+    const child = this.#running(id);
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    this.#member(id).process = undefined;
+    return child.exitCode;
   }
 
   signal(id: number, signal: 'SIGSTOP' | 'SIGCONT'): void {
