@@ -47,8 +47,8 @@ export function renderError(error: unknown): string {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return `eraft: unexpected error, a defect of eraft: ${stack}\n`;
   }
-  const lines = [`eraft: ${error.message}`];
-  // Some messages already say why and what to do, better than the table of codes can.
+  // Some messages already say who speaks, why and what to do, better than the table of codes can.
+  const lines = [error.message.startsWith('eraft: ') ? error.message : `eraft: ${error.message}`];
   if (!/^\s*why:/m.test(error.message)) {
     const cause = error.cause instanceof Error ? error.cause.message : undefined;
     if (cause !== undefined && !error.message.includes(cause)) lines.push(`  why:  ${cause}`);

@@ -1,5 +1,4 @@
 // One replica as a process: from its configuration to listening ports, and to an orderly end.
-import { mkdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -68,7 +67,6 @@ async function open(config: ServeConfig, logger: Logger): Promise<Opened> {
   const { host, port } = config.listen;
   const server = await Server.listen({ host, port, server: config.server, logger, limits: config.serverLimits });
   try {
-    mkdirSync(config.dataDir, { recursive: true });
     const replica = await ReplicaNode.open({
       dir: config.dataDir,
       id: config.id,
