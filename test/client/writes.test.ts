@@ -174,6 +174,15 @@ test('a batch holds no more commands than the other side takes', async () => {
   assert.equal((tooMany.error as { code: string }).code, 'ERAFT_BATCH_TOO_LARGE');
 });
 
+test('a batch deletes no more ranges than one may', async () => {
+  const { kv, clock, link } = bench();
+  const all = Promise.all(Array.from({ length: 40 }, (_, i) => kv.deleteRange({ prefix: `p${i}-` })));
+  await clock.settle();
+  assert.equal((await all).length, 40);
+  const heads = link.sent.slice(1).map((frame) => decodeBatchHead(frameBody(frame)).headers);
+  assert.deepEqual(heads, [16, 16, 8]);
+});
+
 test('while the window is full, calls gather', async () => {
   const { kv, link, clock, model } = bench();
   void kv.put('first', '');

@@ -47,6 +47,7 @@ test('the limits are those in force', () => {
     key: `${count(LIMITS.keyBytesMax)} bytes, at least 1`,
     value: `${LIMITS.valueBytesMax / MiB} MiB`,
     'headers of a CommandBatch': count(LIMITS.batchCommandsMax),
+    'deleteRange commands of a CommandBatch': count(LIMITS.batchRangesMax),
     'bytes of a CommandBatch': `${LIMITS.batchBytesMax / MiB} MiB`,
     'keys of a ReadBatch': count(LIMITS.readKeysMax),
     'entries, bytes of a page': `${count(LIMITS.scanPageEntriesMax)}, ${LIMITS.scanPageBytesMax / MiB} MiB`,

@@ -8,6 +8,7 @@ export const LIMITS = {
   keyBytesMax: 4 * KiB,
   valueBytesMax: 1 * MiB,
   batchCommandsMax: 16_384, // of one CommandBatch, parts of transactions included
+  batchRangesMax: 16, // deleteRange commands of one CommandBatch: each may walk deleteRangeKeysMax keys while the others wait
   batchBytesMax: 2 * MiB, // of one CommandBatch, encoded
   entryBytesMax: 4 * MiB, // of one log record: the batches of one turn
   sessionsMax: 16_384, // of one group; the least recently used one gives way

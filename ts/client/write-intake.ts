@@ -76,6 +76,8 @@ export class WriteIntake {
   #encode(parcel: WriteParcel, call: WriteCall, commands: readonly Command[]): boolean {
     const { scratch } = parcel;
     if (scratch === undefined) throw new Error('a sealed parcel takes no calls');
+    const isRange = commands[0]?.kind === COMMAND.deleteRange; // never a part of a transaction
+    if (isRange && parcel.ranges >= LIMITS.batchRangesMax) return false;
     call.headersFrom = scratch.headers;
     call.dataFrom = scratch.dataBytes;
     try {
@@ -88,6 +90,7 @@ export class WriteIntake {
     call.dataBytes = scratch.dataBytes - call.dataFrom;
     const fits = scratch.batchBytes <= LIMITS.batchBytesMax && scratch.headers <= this.#batchCommandsMax;
     if (!fits) scratch.rollBack(call.headersFrom, call.dataFrom);
+    else if (isRange) parcel.ranges++;
     return fits;
   }
 

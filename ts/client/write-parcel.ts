@@ -47,6 +47,8 @@ export class WriteParcel implements WritePlace {
   /** Parcels keep the order in which they were opened, also when one comes back. */
   readonly order: number;
   calls: WriteCall[] = [];
+  /** Commands among them that delete a range. */
+  ranges = 0;
   /** Undefined once sealed: nothing can be added then. */
   scratch: CommandScratch | undefined;
   #frame: FrameSource | undefined;

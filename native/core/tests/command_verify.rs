@@ -69,6 +69,11 @@ fn good_batches_pass_and_are_counted() {
     let many = (0..limits::BATCH_COMMANDS_MAX).fold(Batch::new(), |batch, _| batch.put(b"k", b"v"));
     assert_eq!(wire(&many), 0);
     assert_eq!(wire(&many.put(b"k", b"v")), 23);
+    let ranges = (0..limits::BATCH_RANGES_MAX).fold(Batch::new(), |batch, _| {
+        batch.delete_range(b"a", b"b", -1, false)
+    });
+    assert_eq!(wire(&ranges), 0);
+    assert_eq!(wire(&ranges.delete_range(b"a", b"b", -1, false)), 23);
 }
 
 #[test]

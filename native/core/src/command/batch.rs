@@ -4,8 +4,8 @@ use flatbuffers::VerifierOptions;
 
 use super::error::malformed;
 use super::limits::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, DELETE_RANGE_KEYS_MAX, KEY_BYTES_MAX, SESSION_WINDOW,
-    VALUE_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_RANGES_MAX, DELETE_RANGE_KEYS_MAX, KEY_BYTES_MAX,
+    SESSION_WINDOW, VALUE_BYTES_MAX,
 };
 use super::{BatchError, COMMAND_HEADER_BYTES, NUMBER_MAX, flag, kind};
 use crate::generated::command::eraft::command as fbs;
@@ -217,6 +217,7 @@ fn check_commands(batch: &mut BatchView<'_>) -> Result<(), BatchError> {
     }
     let mut parts = Parts::default();
     let mut bytes = 0usize;
+    let mut ranges = 0usize;
     for raw in batch.headers {
         let header = Header::read(raw);
         check_lengths(&header)?;
@@ -229,6 +230,7 @@ fn check_commands(batch: &mut BatchView<'_>) -> Result<(), BatchError> {
             check_part(&header, &mut parts)?;
             continue;
         }
+        ranges += usize::from(header.kind == kind::DELETE_RANGE);
         batch.count += 1;
         batch.plain &=
             matches!(header.kind, kind::PUT | kind::DELETE | kind::REGISTER) && header.flags == 0;
@@ -240,6 +242,12 @@ fn check_commands(batch: &mut BatchView<'_>) -> Result<(), BatchError> {
     }
     if bytes != batch.data.len() {
         return malformed("lengths that do not add up to the data");
+    }
+    if ranges > BATCH_RANGES_MAX {
+        return Err(BatchError::TooLarge {
+            bytes,
+            commands: ranges,
+        });
     }
     if batch.register && (batch.headers.len() != 1 || batch.session != 0) {
         return malformed("a register command that is not alone");

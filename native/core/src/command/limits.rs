@@ -6,6 +6,7 @@
 pub const KEY_BYTES_MAX: usize = 4 * 1024;
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 pub const BATCH_COMMANDS_MAX: usize = 16_384;
+pub const BATCH_RANGES_MAX: usize = 16;
 pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const SESSIONS_MAX: usize = 16_384;
