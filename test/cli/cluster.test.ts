@@ -75,7 +75,7 @@ class Supervisor {
   }
 }
 
-/** Resolves when the process is gone. */
+/** Resolves when the process is gone. It is nobody's child any more, so there is no event to await. */
 async function gone(pid: number): Promise<void> {
   for (;;) {
     try {

@@ -75,8 +75,11 @@ export class ProcessCluster {
       });
     }
     if (options.cuttable) await cluster.#openLinks();
-    await Promise.all(cluster.ids.map((id) => cluster.start(id)));
-    return cluster;
+    const started = await Promise.allSettled(cluster.ids.map((id) => cluster.start(id)));
+    const failed = started.find((start) => start.status === 'rejected');
+    if (failed === undefined) return cluster;
+    await cluster.stop();
+    throw failed.reason;
   }
 
   get ids(): readonly number[] {
