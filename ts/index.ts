@@ -2,22 +2,5 @@
 export { ERRORS, EraftError, type ErrorCode, type ErrorDetails, type Outcome } from './base/errors.js';
 export { LIMITS } from './base/limits.js';
 export type { Logger } from './base/logger.js';
-export type {
-  Bytes,
-  CallOptions,
-  ClusterStatus,
-  Condition,
-  Decision,
-  E,
-  Encoding,
-  Entry,
-  KeyValue,
-  Operation,
-  ReadOptions,
-  ReplicaRole,
-  ReplicaStatus,
-  ScanOptions,
-  WriteOptions,
-  Written,
-} from './client/key-value.js';
+export type * from './client/key-value.js';
 export { Store, type StoreEvents, type StoreOptions } from './embed/store.js';

@@ -3,7 +3,7 @@ import type { Bytes } from '../base/bytes.js';
 import type { ClusterStatus } from '../proto/status.js';
 
 export type { Bytes } from '../base/bytes.js';
-export type { ClusterStatus, ReplicaRole, ReplicaStatus } from '../proto/status.js';
+export type { ClusterStatus, PeerStatus, ReplicaRole, ReplicaStatus } from '../proto/status.js';
 
 /** How keys or values come out: as bytes with memory of their own, or as text (strictly UTF-8, else a TypeError). */
 export type Encoding = { utf8: string; bytes: Uint8Array<ArrayBuffer> };
