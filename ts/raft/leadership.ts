@@ -174,7 +174,7 @@ export class Leadership {
   //          committed, as an entry of our own term is committed; and no later leader can have committed anything before
   //          a majority repeated the round, as each of them was still in our term when it did so.
   // Rests:   rounds are never reused; replies count within their term and session; a replica replies in its current
-  //          term, and only once that term is durable (RaftNode.#reply).
+  //          term, and only once that term is durable (Outbox.promise).
   // Checked: transcripts/read-new-leader.txt, read-without-quorum.txt, read-reordered.txt; reads.test.ts.
   #confirmReads(): void {
     this.#reads.confirm(this.#majority.reached(this.#ackedRoundOf));
