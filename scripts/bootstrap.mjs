@@ -1,4 +1,4 @@
-// From a fresh clone to a running cluster or a full test run: `node scripts/bootstrap.mjs start|test|build|soak`.
+// From a fresh clone to a running cluster or a full test run: `node scripts/bootstrap.mjs start|test|build|soak|bench`.
 //
 // Depends on nothing but Node, because it runs before `npm ci` has. The steps: requirements of the machine, npm
 // packages, native build, TypeScript. Whatever is up to date is skipped.
@@ -15,12 +15,15 @@ import {
   withCloneLock,
 } from './bootstrap/steps.mjs';
 
-const USAGE = `usage: node scripts/bootstrap.mjs start|test|build|soak
+const BENCHES = ['etcd', 'redis', 'embedded', 'micro', 'soak'];
+
+const USAGE = `usage: node scripts/bootstrap.mjs start|test|build|soak|bench
 
   start   build what is needed, then run a local cluster of three replicas (further arguments go to 'eraft cluster')
   test    build what is needed, then run every test and check
   build   build what is needed
   soak    the fault tests of the cluster, with larger numbers
+  bench   build what is needed, then run a bench: ${BENCHES.join(', ')} (further arguments go to it)
 `;
 
 class MachineLacks extends Error {}
@@ -70,6 +73,17 @@ async function start(progress, rest) {
   return main(['cluster', ...rest]);
 }
 
+async function bench(progress, [name, ...rest]) {
+  if (!BENCHES.includes(name)) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  await build(progress);
+  handOverSignals();
+  const { main } = await import(`../build/bench/${name}/main.js`);
+  return main(rest);
+}
+
 async function runCommand(command, rest) {
   const progress = new Progress();
   switch (command) {
@@ -78,6 +92,8 @@ async function runCommand(command, rest) {
       return 0;
     case 'start':
       return start(progress, rest);
+    case 'bench':
+      return bench(progress, rest);
     case 'test':
     case 'soak': {
       const needs = () => demandMachine({ native: true, tests: true }, progress);

@@ -6,7 +6,7 @@ import { keyAt, keyIndexes, seededRandom } from '../../ts/cli/bench/keys.js';
 import { Load } from '../../ts/cli/bench/load.js';
 import type { BenchPlan } from '../../ts/cli/bench/plan.js';
 import { Recorder } from '../../ts/cli/bench/recorder.js';
-import { renderResult, resultOf } from '../../ts/cli/bench/report.js';
+import { renderResult, resultOf, startInterval } from '../../ts/cli/bench/report.js';
 import type { KeyValue } from '../../ts/client/key-value.js';
 
 const PLAN: BenchPlan = {
@@ -115,13 +115,23 @@ test('closed loop: no more in flight than asked for', async () => {
   await running;
 });
 
+test('an interval tells the processor time of the process, and when it was', () => {
+  const end = startInterval();
+  const until = process.hrtime.bigint() + 50_000_000n;
+  while (process.hrtime.bigint() < until);
+  const { seconds, startedAt, endedAt, cpuMicros } = end();
+  assert.ok(seconds >= 0.05 && cpuMicros > 1_000, `${seconds} s, ${cpuMicros} µs`);
+  assert.ok(Date.parse(endedAt) - Date.parse(startedAt) >= 49, `${startedAt} to ${endedAt}`);
+});
+
 test('errors are counted by code and are not latencies', () => {
   const recorder = new Recorder();
   recorder.done('put', 2_000_000);
   recorder.done('get', 1_000_000);
   recorder.failed(new EraftError('ERAFT_OVERLOADED', 'full'));
   recorder.failed(new EraftError('ERAFT_OVERLOADED', 'full'));
-  const result = resultOf({ ...PLAN, workload: 'mixed' }, recorder, 2, 0);
+  const interval = { seconds: 2, startedAt: '', endedAt: '', cpuMicros: 7 };
+  const result = resultOf({ ...PLAN, workload: 'mixed' }, recorder, interval, 0);
   assert.deepEqual([result.operations, result.perSecond, result.errors], [2, 1, { ERAFT_OVERLOADED: 2 }]);
   assert.equal(result.kinds.put?.operations, 1);
   const text = renderResult(result);

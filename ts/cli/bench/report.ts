@@ -2,9 +2,18 @@
 import type { BenchPlan } from './plan.js';
 import type { Kind, Recorder } from './recorder.js';
 
-export interface BenchResult {
-  readonly plan: BenchPlan;
+/** When something was measured, without filling and warm-up, and what it cost here. */
+export interface Interval {
   readonly seconds: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly endedAt: string;
+  /** User and system time of this process. The servers have theirs: `/proc`, or their metrics. */
+  readonly cpuMicros: number;
+}
+
+export interface BenchResult extends Interval {
+  readonly plan: BenchPlan;
   readonly operations: number;
   readonly perSecond: number;
   readonly kinds: ReturnType<Recorder['summary']>['kinds'];
@@ -14,11 +23,24 @@ export interface BenchResult {
   readonly behindMax: number;
 }
 
-export function resultOf(plan: BenchPlan, recorder: Recorder, seconds: number, behindMax: number): BenchResult {
+/** Begins an interval. @returns a function that tells it as it is by then */
+export function startInterval(): () => Interval {
+  const startedAt = new Date().toISOString();
+  const started = process.hrtime.bigint();
+  const before = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(before);
+    const seconds = Math.max(0.001, Number(process.hrtime.bigint() - started) / 1e9);
+    return { seconds, startedAt, endedAt: new Date().toISOString(), cpuMicros: user + system };
+  };
+}
+
+export function resultOf(plan: BenchPlan, recorder: Recorder, interval: Interval, behindMax: number): BenchResult {
   const operations = recorder.operations;
+  const { seconds } = interval;
   return {
     plan,
-    seconds,
+    ...interval,
     operations,
     perSecond: Math.round(operations / seconds),
     ...recorder.summary(seconds),

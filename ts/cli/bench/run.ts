@@ -5,7 +5,7 @@ import type { Io } from '../io.js';
 import { fill, Load } from './load.js';
 import type { BenchPlan } from './plan.js';
 import { Recorder } from './recorder.js';
-import { type BenchResult, duration, resultOf } from './report.js';
+import { type BenchResult, duration, resultOf, startInterval } from './report.js';
 
 /** The live line: every second on a terminal, every ten elsewhere. */
 class Live {
@@ -67,11 +67,10 @@ async function measure(
   await watch('warm-up', plan.warmupSeconds, warmup, live, interrupt);
   const recorder = new Recorder();
   load.recordTo(recorder);
-  const started = process.hrtime.bigint();
+  const interval = startInterval();
   await watch(plan.workload, plan.seconds, recorder, live, interrupt);
-  const seconds = Math.max(0.001, Number(process.hrtime.bigint() - started) / 1e9);
   const { behindMax } = load;
-  const result = resultOf(plan, recorder, seconds, behindMax);
+  const result = resultOf(plan, recorder, interval(), behindMax);
   load.stop();
   await running;
   return result;
