@@ -73,6 +73,7 @@ export interface BenchContext {
 /**
  * Reads the options, does the work in a fresh folder, and leaves neither data nor processes behind.
  *
+ * @param work - may return an exit code; none is 0
  * @returns the exit code: 0, 1 for a failure, 2 for a wrong command line
  */
 export async function runBench<O extends CommonOptions>(

@@ -28,20 +28,33 @@ export interface EraftLoad {
 }
 
 /** Writes every key once. */
-export async function fillEraft(place: Workplace, cluster: EraftCluster, load: EraftLoad): Promise<void> {
-  await runTool(place, cluster, { ...load, workload: 'get', seconds: 1, warmupSeconds: 0, connections: 10 }, []);
+export async function fillEraft(
+  place: Workplace,
+  cluster: EraftCluster,
+  keys: number,
+  sizes: Pick<EraftLoad, 'keyBytes' | 'valueBytes'>,
+): Promise<void> {
+  const load = { ...sizes, workload: 'get', keys, connections: 10, inFlight: 1, seconds: 1, warmupSeconds: 0 } as const;
+  await runTool(place, cluster, load, []);
 }
 
 export async function loadEraft(place: Workplace, cluster: EraftCluster, load: EraftLoad): Promise<LoadFigures> {
   const servers = CpuMeter.of(cluster.pids);
   const result = await runTool(place, cluster, load, ['--no-fill']).finally(() => servers.stop());
-  const latency = result.kinds[load.workload]?.latency;
-  if (latency == null) throw new BenchError('eraft answered nothing');
+  return figuresOf('eraft', result, servers);
+}
+
+/** @throws BenchError for a load that was answered with errors, or not at all */
+export function figuresOf(system: string, result: BenchResult, servers: CpuMeter): LoadFigures {
+  const errors = Object.entries(result.errors).map(([code, count]) => `${count} × ${code}`);
+  if (errors.length > 0) throw new BenchError(`${system} answered with errors: ${errors.join(', ')}`);
+  const percentiles = (result.kinds.put ?? result.kinds.get)?.latency?.percentilesUs;
+  if (percentiles === undefined) throw new BenchError(`${system} answered nothing`);
   const serverMicros = servers.between(Date.parse(result.startedAt), Date.parse(result.endedAt));
   return {
     opsPerSecond: result.operations / result.seconds,
-    p50Ms: (latency.percentilesUs.p50 ?? Number.NaN) / 1_000,
-    p99Ms: (latency.percentilesUs.p99 ?? Number.NaN) / 1_000,
+    p50Ms: (percentiles.p50 ?? Number.NaN) / 1_000,
+    p99Ms: (percentiles.p99 ?? Number.NaN) / 1_000,
     cpuMicrosPerOp: (serverMicros + result.cpuMicros) / result.operations,
   };
 }
@@ -68,8 +81,5 @@ async function runTool(
   const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const args = [...before, 'bench', load.workload, '--json', ...flags, ...more];
   const { stdout } = await place.run(program, args, { env: cleanEnvironment() });
-  const result = JSON.parse(stdout) as BenchResult;
-  const errors = Object.entries(result.errors).map(([code, count]) => `${count} × ${code}`);
-  if (errors.length > 0) throw new BenchError(`eraft answered with errors: ${errors.join(', ')}`);
-  return result;
+  return JSON.parse(stdout) as BenchResult;
 }
