@@ -10,12 +10,16 @@ import { ProcessFailed } from './processes.js';
 import { figure, type Report } from './report.js';
 import { Workplace } from './workplace.js';
 
-export interface CommonOptions {
+/** What every bench is told about where it works. */
+export interface PlaceOptions {
+  readonly json?: string;
+  readonly dir?: string;
+}
+
+export interface CommonOptions extends PlaceOptions {
   readonly rounds: number;
   readonly seconds: number;
-  readonly json?: string;
   readonly only?: readonly string[];
-  readonly dir?: string;
 }
 
 /** For commander: a whole number within bounds, or a clear refusal. */
@@ -45,7 +49,7 @@ export function benchCommand(
     .description(about)
     .option('--rounds <number>', 'measure each system so often; the median counts', wholeNumber(1, 99), defaults.rounds)
     .option('--seconds <number>', 'of each measurement', wholeNumber(1, 3_600), defaults.seconds)
-    .option('--only <names>', `of ${rows.join(', ')}; with commas between`, list)
+    .option('--only <names>', `of ${rows.join(', ')}; with commas between`, (given) => chosenOf(rows, list(given)))
     .option('--json <file>', 'write the figures to a file, too')
     .option('--dir <folder>', 'where to put data while it runs (default: in the cache folder of the user)')
     .helpOption('-h, --help', 'print this help')
@@ -76,7 +80,7 @@ export interface BenchContext {
  * @param work - may return an exit code; none is 0
  * @returns the exit code: 0, 1 for a failure, 2 for a wrong command line
  */
-export async function runBench<O extends CommonOptions>(
+export async function runBench<O extends PlaceOptions>(
   command: Command,
   argv: readonly string[],
   work: (options: O, context: BenchContext) => Promise<number | undefined>,

@@ -1,5 +1,5 @@
 // What a bench has open: a folder on a real disk and child processes. All of it is gone when the bench is.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from './competitors.js';
 import { UsageError } from './errors.js';
@@ -24,8 +24,9 @@ export class Workplace {
   readonly #onExit = (): void => this.#leave();
   readonly #onSignal = (signal: keyof typeof SIGNALS): void => process.exit(SIGNALS[signal]);
 
-  /** @param parent - where to put the folder; default: in the user's cache folder, as /tmp may be no disk */
-  constructor(name: string, parent = join(cacheFolder(), 'data')) {
+  /** @param given - where to put the folder; default: in the user's cache folder, as /tmp may be no disk */
+  constructor(name: string, given?: string) {
+    const parent = given ?? join(cacheFolder(), 'data');
     mkdirSync(parent, { recursive: true });
     const fileSystem = fileSystemOf(parent);
     if (fileSystem === 'tmpfs' || fileSystem === 'ramfs') {
@@ -33,7 +34,8 @@ export class Workplace {
         `${parent} is in memory (${fileSystem}), so that nothing would be synced; say another --dir`,
       );
     }
-    this.folder = mkdtempSync(join(parent, `${name}-`));
+    if (given === undefined) removeOrphans(parent);
+    this.folder = mkdtempSync(join(parent, `${name}-${process.pid}-`));
     process.once('exit', this.#onExit);
     for (const signal of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) process.once(signal, this.#onSignal);
   }
@@ -67,5 +69,13 @@ export class Workplace {
   #leave(): void {
     for (const child of this.#children) child.kill();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** What a bench has left behind that was killed: folders that name a process that is no more. */
+function removeOrphans(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const pid = /^[a-z]+-(\d+)-\w+$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(parent, name), { recursive: true, force: true });
   }
 }
