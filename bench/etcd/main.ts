@@ -69,7 +69,9 @@ async function bench(options: EtcdOptions, context: BenchContext): Promise<numbe
   const measured: EtcdRow[] = [];
   for (const row of rows) measured.push(await measureRow(row, systems, options, context));
   const loads =
-    programs.loadTool === undefined ? 'callers over node:http2 (random keys)' : 'its own tool (reads: one key)';
+    programs.loadTool === undefined
+      ? 'callers over node:http2 (random keys; slower than its own tool)'
+      : 'its own tool (reads: one key)';
   process.stdout.write(
     `\neraft ${versions.eraft} (serving with ${options.server}) beside etcd ${versions.etcd}, loaded with ${loads}\n` +
       `${renderMachine(report.machine)}${renderIdle(idle)}\n${renderRows(measured, options.server)}` +
