@@ -14,6 +14,7 @@ import {
   type StateMachine,
 } from '../storage/index.js';
 import { Applier } from './applier.js';
+import { CommitNews } from './commit-news.js';
 import { Inbound, type LogEnd } from './inbound.js';
 import { LogClock } from './log-clock.js';
 import type { Membership } from './membership.js';
@@ -75,6 +76,7 @@ export class Group<W> implements AppendSource {
   readonly #pending: Pending[] = [];
   readonly #confs: { readonly index: number; readonly term: number; readonly bytes: Uint8Array }[] = [];
   readonly #logClock: LogClock;
+  readonly #commitNews: CommitNews;
   #listener: GroupListener<W> | null = null;
   #end: LogEnd;
   #ticket = 0; // of the last write
@@ -88,6 +90,7 @@ export class Group<W> implements AppendSource {
     this.#options = options;
     this.#inbound = new Inbound(options.log, this.#stage);
     this.#logClock = new LogClock(options.clock);
+    this.#commitNews = new CommitNews(options.clock, options.wake);
     this.node = new RaftNode(
       {
         id: options.membership.id,
@@ -179,12 +182,18 @@ export class Group<W> implements AppendSource {
 
   /** Does all that the core asks for, until it asks for nothing more. */
   work(): void {
+    this.#options.outbox.add(this, this.#commitNews.takeDue());
     if (this.#blocked !== null && !this.#write(this.#blocked)) return;
     while (this.node.hasReady()) {
       const ready = this.node.ready();
       if (ready.blank !== null) this.#sealBlank(ready.blank);
       if (!this.#write(ready)) return;
     }
+  }
+
+  stop(): void {
+    this.applier.stop();
+    this.#commitNews.stop();
   }
 
   /** The bytes of this turn are with the storage: room for the next. */
@@ -218,7 +227,7 @@ export class Group<W> implements AppendSource {
     }
     this.#blocked = null;
     const { outbox, clock } = this.#options;
-    outbox.add(this, ready.sendNow);
+    outbox.add(this, this.#commitNews.pass(ready.sendNow));
     const messages = ready.sendWhenDurable;
     if (ready.persist !== null || (messages.length > 0 && this.#pending.length > 0)) {
       this.#pending.push({ ticket: this.#ticket, persist: ready.persist, messages, since: clock.now() });

@@ -10,6 +10,7 @@
 //   proposals.ts  the commands of a turn, as records                        inbound.ts     a leader's records, checked
 //   outbox.ts     the messages of a turn, as one frame for each peer        applier.ts     when entries are applied
 //   pulse.ts      ticks, and what a pause means                             disk-watch.ts  a stalled disk, a long log
+//   commit-news.ts  when followers hear how far the commit index is
 // Start at Host.#turn: that is the order in which everything happens.
 import type { Clock, Random } from '../base/clock.js';
 import { EraftError } from '../base/errors.js';
@@ -158,7 +159,7 @@ export class Host<W> implements NetworkHost {
   stop(): void {
     this.#stopped = true;
     this.#pulse.stop();
-    this.group.applier.stop();
+    this.group.stop();
   }
 
   /** Latches: from now on this replica answers nothing, says nothing and writes nothing. The process lives on. */
