@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { InvalidArgumentError } from 'commander';
 import {
   type BenchContext,
   benchCommand,
@@ -15,7 +16,6 @@ import {
   startedAs,
   wholeNumber,
 } from '../lib/command.js';
-import { UsageError } from '../lib/errors.js';
 import { renderMachine } from '../lib/machine.js';
 import { writeJson } from '../lib/report.js';
 import { measureInTurns } from '../lib/rounds.js';
@@ -33,7 +33,7 @@ const KEYS_DEFAULT = 100_000;
 interface EmbeddedOptions extends CommonOptions {
   readonly values: readonly number[];
   readonly inFlight: readonly number[];
-  readonly systems: readonly string[];
+  readonly systems: readonly SystemName[];
   readonly keys: number;
 }
 
@@ -42,7 +42,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const command = benchCommand('embedded', about, WORKS, { rounds: 3, seconds: 3 })
     .option('--values <bytes>', 'sizes of values, with commas between', wholeNumbers(1024 * 1024), VALUES_DEFAULT)
     .option('--in-flight <numbers>', 'callers, with commas between', wholeNumbers(100_000), IN_FLIGHT_DEFAULT)
-    .option('--systems <names>', `of ${SYSTEMS.join(', ')}`, (given) => given.split(','), [...SYSTEMS])
+    .option('--systems <names>', `of ${SYSTEMS.join(', ')}`, chosenSystems, SYSTEMS)
     .option('--keys <number>', 'how many different keys, all written beforehand', wholeNumber(1), KEYS_DEFAULT);
   return runBench<EmbeddedOptions>(command, argv, bench);
 }
@@ -50,7 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function bench(options: EmbeddedOptions, context: BenchContext): Promise<number> {
   const { place, note, report } = context;
   const rows = rowsOf(chosenOf(WORKS, options.only), options.values, options.inFlight);
-  const systems = chosenSystems(options.systems);
+  const { systems } = options;
   const others = systems.some((name) => !name.startsWith('eraft'));
   const packages = others ? await installPackages(place, note) : '';
   const versions = { ...report.versions, ...(others ? packageVersions() : {}) };
@@ -67,10 +67,12 @@ async function bench(options: EmbeddedOptions, context: BenchContext): Promise<n
   return 0;
 }
 
-function chosenSystems(given: readonly string[]): readonly SystemName[] {
-  const unknown = given.filter((name) => !(SYSTEMS as readonly string[]).includes(name));
-  if (unknown.length === 0) return SYSTEMS.filter((name) => given.includes(name));
-  throw new UsageError(`--systems knows no ${unknown.join(', ')}; it knows ${SYSTEMS.join(', ')}`);
+/** For commander. */
+function chosenSystems(given: string): readonly SystemName[] {
+  const names = given.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !(SYSTEMS as readonly string[]).includes(name));
+  if (unknown.length === 0) return SYSTEMS.filter((name) => names.includes(name));
+  throw new InvalidArgumentError(`It must be of ${SYSTEMS.join(', ')}, with commas between.`);
 }
 
 async function measureRow(
