@@ -15,8 +15,15 @@ static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 pub struct Output {
     file: Arc<dyn File>,
-    /// Direct I/O only: what the last write put, from a page boundary on.
-    pages: Option<Vec<Page>>,
+    /// Direct I/O only.
+    pages: Option<Pages>,
+}
+
+/// What the last write put, from a page boundary on. Memory that is used again: every byte that is written was copied in.
+#[derive(Default)]
+struct Pages {
+    memory: Vec<Page>,
+    used: usize,
 }
 
 /// Direct I/O takes whole pages at page-aligned addresses.
@@ -39,7 +46,7 @@ impl Output {
                 Ok(file) => {
                     return Ok(Self {
                         file,
-                        pages: Some(Vec::new()),
+                        pages: Some(Pages::default()),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
@@ -61,16 +68,15 @@ impl Output {
         };
         let kept = offset % PAGE_BYTES;
         // The first page again, as it was up to `offset`: the same bytes over the same bytes.
-        let first = if kept > 0 {
-            *pages.last().expect("offsets follow")
-        } else {
-            Page(ZEROS)
-        };
-        let count = end.div_ceil(PAGE_BYTES) - offset / PAGE_BYTES;
-        pages.clear();
-        pages.resize(count, Page(ZEROS));
-        pages[0].0[..kept].copy_from_slice(&first.0[..kept]);
-        let bytes = pages.as_flattened_mut();
+        if kept > 0 {
+            let last = pages.used.checked_sub(1).expect("offsets follow");
+            pages.memory.swap(0, last);
+        }
+        pages.used = end.div_ceil(PAGE_BYTES) - offset / PAGE_BYTES;
+        if pages.memory.len() < pages.used {
+            pages.memory.resize(pages.used, Page(ZEROS));
+        }
+        let bytes = &mut pages.memory.as_flattened_mut()[..pages.used * PAGE_BYTES];
         let mut position = kept;
         for part in &parts {
             bytes[position..position + part.len()].copy_from_slice(part);
