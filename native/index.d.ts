@@ -71,11 +71,14 @@ export declare class Engine {
   inspect(slab: Uint8Array, start: number, end: number, out: Float64Array): number
   /**
    * Queues hard states (quadruples group, term, vote, commit), then the sealed records slab[start..end), as one unit.
-   * Copied before this returns. Returns the ticket: durable when `poll` reports it.
+   * Copied before this returns. Returns the ticket: durable when `poll` reports it. Nothing is written before `write`,
+   * unless the log is at work anyhow.
    *
    * Throws ERAFT_OVERLOADED (records only, nothing queued), ERAFT_FAILED, ERAFT_CLOSED, ERAFT_BAD_REQUEST.
    */
   submit(slab: Uint8Array, start: number, end: number, hardStates: Float64Array, hardStateCount: number): number
+  /** Has the log's thread write what was submitted. Waits for nothing. */
+  write(): void
   /** Queues a group's membership as of `index`. Returns the ticket. */
   saveConf(group: number, index: number, conf: Uint8Array): number
   /**

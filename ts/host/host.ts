@@ -216,6 +216,7 @@ export class Host<W> implements NetworkHost {
     const service = this.#service;
     for (;;) {
       group.work();
+      this.#handOut();
       if (group.applier.run((from, to) => service?.wantsResults(from, to) ?? false)) {
         group.node.onApplied(group.applier.applied);
       }
@@ -224,8 +225,14 @@ export class Host<W> implements NetworkHost {
       if (group.isBlocked) break;
     }
     this.#tellRole();
+    this.#handOut();
+  }
+
+  /** To the peers first, then to the disk: they need the longest, and the thread that writes may take this processor. */
+  #handOut(): void {
     if (this.#outbox.flush() || this.#sent) this.#options.network.flush();
     this.#sent = false;
+    this.#options.storage.log.write();
   }
 
   #tellRole(): void {

@@ -51,12 +51,17 @@ export interface LogStore {
   /**
    * Queues hard states (quadruples group, term, vote, commit) and sealed records as one unit, hard states first. A first
    * record within the log replaces what the log holds from there on. Copied before this returns. Returns the ticket:
-   * on disk when `Progress.durable` has reached it.
+   * on disk when `Progress.durable` has reached it, some time after `write`.
    *
    * @throws EraftError ERAFT_OVERLOADED (records only; nothing queued), ERAFT_FAILED, ERAFT_CLOSED, ERAFT_BAD_REQUEST
    */
   submit(slab: Uint8Array, start: number, end: number, hardStates: Float64Array, hardStateCount: number): number;
-  /** Queues the group's membership as of `index`. Returns the ticket. */
+  /**
+   * Has what was submitted written. Apart from `submit`, since it wakes the thread that writes, and where processors are
+   * few that one takes over at once: what can be done before, such as telling others, should be done before.
+   */
+  write(): void;
+  /** Queues the group's membership as of `index`; written soon. Returns the ticket. */
   saveConf(group: number, index: number, conf: Uint8Array): number;
   /**
    * Copies whole records [from, to] from memory into `out` at `outStart`, up to `maxBytes`, at least one. Returns the bytes
@@ -73,6 +78,7 @@ export interface LogStore {
 
 export class NativeLogStore implements LogStore {
   readonly #engine: Engine;
+  #queued = false;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -106,8 +112,19 @@ export class NativeLogStore implements LogStore {
   }
 
   submit(slab: Uint8Array, start: number, end: number, hardStates: Float64Array, hardStateCount: number): number {
+    this.#queued = true;
     try {
       return this.#engine.submit(slab, start, end, hardStates, hardStateCount);
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  write(): void {
+    if (!this.#queued) return;
+    this.#queued = false;
+    try {
+      this.#engine.write();
     } catch (thrown) {
       throw eraftError(thrown);
     }

@@ -115,7 +115,8 @@ impl Engine {
     }
 
     /// Queues hard states (quadruples group, term, vote, commit), then the sealed records slab[start..end), as one unit.
-    /// Copied before this returns. Returns the ticket: durable when `poll` reports it.
+    /// Copied before this returns. Returns the ticket: durable when `poll` reports it. Nothing is written before `write`,
+    /// unless the log is at work anyhow.
     ///
     /// Throws ERAFT_OVERLOADED (records only, nothing queued), ERAFT_FAILED, ERAFT_CLOSED, ERAFT_BAD_REQUEST.
     #[napi(catch_unwind)]
@@ -138,6 +139,12 @@ impl Engine {
             .submit(range(&slab, start, end)?, states)
             .map(number)
             .map_err(to_js)
+    }
+
+    /// Has the log's thread write what was submitted. Waits for nothing.
+    #[napi(catch_unwind)]
+    pub fn write(&self) -> Result<(), ErrorCode> {
+        self.attachment.write().map_err(to_js)
     }
 
     /// Queues a group's membership as of `index`. Returns the ticket.

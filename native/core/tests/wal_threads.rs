@@ -291,3 +291,18 @@ impl File for SlowFile {
         self.0.sync()
     }
 }
+
+#[test]
+fn what_is_queued_is_written_even_if_nobody_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("log");
+    let (wal, _, notified) = start(Arc::new(RealFileSystem), &dir, 1, false);
+    for index in 1..=5 {
+        let ticket = wal.queue(entries(1, index..=index, 1)).unwrap();
+        wait_for(&wal, ticket, &notified);
+    }
+    let ticket = wal.queue(entries(1, 6..=6, 1)).unwrap();
+    wal.write();
+    wait_for(&wal, ticket, &notified);
+    wal.close().unwrap();
+}

@@ -42,7 +42,7 @@ use parking_lot::Mutex;
 pub use error::WalError;
 pub use types::{
     Batch, Chunk, GroupState, GroupStatus, HardState, SYNC_BUCKET_MICROS, TailRead, WalOptions,
-    WalStatus,
+    WalProgress, WalStatus,
 };
 
 use crate::sys::FileSystem;
@@ -88,11 +88,18 @@ impl Wal {
         Ok((wal, groups))
     }
 
+    /// `queue` and `write`.
+    pub fn submit(&self, batch: Batch) -> Result<u64, WalError> {
+        let ticket = self.queue(batch)?;
+        self.write();
+        Ok(ticket)
+    }
+
     /// Queues a batch and returns its ticket; durable once `durable` has reached it. Records can be read at once.
     ///
     /// The submitter has sealed or verified the records: their structure is checked here, their checksums are not.
     /// Errors: `Invalid` (nothing was queued), `Closed`, or the latched failure.
-    pub fn submit(&self, batch: Batch) -> Result<u64, WalError> {
+    pub fn queue(&self, batch: Batch) -> Result<u64, WalError> {
         let parsed = submit::parse(batch)?;
         let mut state = self.shared.state.lock();
         if let Some(failure) = &state.failure {
@@ -101,9 +108,13 @@ impl Wal {
         if state.closing.is_some() {
             return Err(WalError::Closed);
         }
-        let ticket = submit::accept(&mut state, parsed, self.shared.options.segment_bytes)?;
+        submit::accept(&mut state, parsed, self.shared.options.segment_bytes)
+    }
+
+    /// Wakes the thread that writes what is queued. Costs nothing while it is at work: it looks at the queue again before
+    /// it sleeps. Left out, what is queued waits until that thread wakes by itself.
+    pub fn write(&self) {
         self.shared.wake_writer.notify_one();
-        Ok(ticket)
     }
 
     /// Every ticket up to this is on disk. Never goes back.
@@ -188,6 +199,11 @@ impl Wal {
             self.shared.fail(error);
             false
         })
+    }
+
+    /// How far the log is, without allocation: what is asked once per turn.
+    pub fn progress(&self) -> WalProgress {
+        self.shared.progress()
     }
 
     /// Sizes, ranges, sync times.

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use super::WalError;
 use super::spares::Spares;
 use super::state::{Spare, State};
-use super::types::{SYNC_BUCKET_MICROS, WalOptions, WalStatus};
+use super::types::{SYNC_BUCKET_MICROS, WalOptions, WalProgress, WalStatus};
 use super::writer::Writer;
 use crate::sys::FileSystem;
 
@@ -57,9 +57,28 @@ impl Shared {
         result
     }
 
+    pub fn progress(&self) -> WalProgress {
+        let sync_pending_micros = self.sync_pending_micros();
+        let state = self.state.lock();
+        WalProgress {
+            durable: state.durable,
+            durable_votes: state.durable_votes.max(state.durable),
+            bytes: state.bytes(self.options.segment_bytes),
+            queued_bytes: state.queued_bytes,
+            sync_pending_micros,
+            disk_full: state.disk_full,
+        }
+    }
+
+    fn sync_pending_micros(&self) -> u64 {
+        match self.syncs.pending_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => (self.options.clock_micros)().saturating_sub(since).max(1),
+        }
+    }
+
     pub fn status(&self) -> WalStatus {
-        let now = (self.options.clock_micros)();
-        let pending_since = self.syncs.pending_since.load(Ordering::Relaxed);
+        let sync_pending_micros = self.sync_pending_micros();
         let state = self.state.lock();
         WalStatus {
             bytes: state.bytes(self.options.segment_bytes),
@@ -78,10 +97,7 @@ impl Shared {
                 .buckets
                 .each_ref()
                 .map(|bucket| bucket.load(Ordering::Relaxed)),
-            sync_pending_micros: match pending_since {
-                0 => 0,
-                since => now.saturating_sub(since).max(1),
-            },
+            sync_pending_micros,
             disk_full: state.disk_full,
         }
     }

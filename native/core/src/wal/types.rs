@@ -121,6 +121,19 @@ pub const SYNC_BUCKET_MICROS: [u64; 16] = [
     1_048_576, 2_097_152,
 ];
 
+/// The part of `WalStatus` that whoever submits looks at all the time, and how far the disk is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WalProgress {
+    /// As `Wal::durable`.
+    pub durable: u64,
+    /// As `Wal::durable_votes`.
+    pub durable_votes: u64,
+    pub bytes: u64,
+    pub queued_bytes: usize,
+    pub sync_pending_micros: u64,
+    pub disk_full: bool,
+}
+
 /// The log at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalStatus {

@@ -11,7 +11,7 @@ use crate::record;
 use crate::wal::{Batch, HardState, WalError};
 
 impl Attachment {
-    /// Queues hard states, then records, as one unit for the log. Returns its ticket.
+    /// Queues hard states, then records, as one unit for the log; `write` has them written. Returns the ticket.
     ///
     /// @throws ERAFT_OVERLOADED when records are refused because too much is not on disk yet; ERAFT_BAD_REQUEST for
     /// bytes that are no records
@@ -21,9 +21,8 @@ impl Attachment {
         hard_states: Vec<(u32, HardState)>,
     ) -> Result<u64, EngineError> {
         self.live(|core| {
-            if !records.is_empty()
-                && core.wal.status().queued_bytes as u64 > core.options.queue_bytes_max
-            {
+            let log = core.wal.progress();
+            if !records.is_empty() && log.queued_bytes as u64 > core.options.queue_bytes_max {
                 return Err(EngineError::new(
                     ErrorCode::Overloaded,
                     "the disk does not keep up with the log",
@@ -44,12 +43,20 @@ impl Attachment {
                 records: records.to_vec(),
                 ..Batch::default()
             };
-            let ticket = core.wal.submit(batch).map_err(|e| submit_error(core, &e))?;
+            let ticket = core.wal.queue(batch).map_err(|e| submit_error(core, &e))?;
             for (group, last) in ends {
                 group.submitted(ticket, last);
-                group.durable_index(core.wal.durable()); // forgets what is on disk: the list stays short
+                group.durable_index(log.durable); // forgets what is on disk: the list stays short
             }
             Ok(ticket)
+        })
+    }
+
+    /// Has the log's thread write what was submitted since.
+    pub fn write(&self) -> Result<(), EngineError> {
+        self.with(|core| {
+            core.wal.write();
+            Ok(())
         })
     }
 

@@ -137,10 +137,10 @@ impl Attachment {
     pub fn poll(&self) -> Progress {
         self.queues.arm();
         let told = self.with(|core| {
-            let log = core.wal.status();
+            let log = core.wal.progress();
             Ok(Progress {
-                durable: core.wal.durable(),
-                durable_votes: core.wal.durable_votes(),
+                durable: log.durable,
+                durable_votes: log.durable_votes,
                 failed: core.failure().map_or(0, |error| error.code.wire()),
                 disk_full: log.disk_full || core.store_full.load(Ordering::Relaxed),
                 sync_pending_micros: log.sync_pending_micros,
