@@ -33,6 +33,11 @@ export class Proposals<W> {
     return this.#records.length === 0;
   }
 
+  /** Gathered so far. */
+  get bytes(): number {
+    return this.#gathering.fill;
+  }
+
   /** Adds the verified batch `bytes[start, end)`. */
   add(bytes: Uint8Array, start: number, end: number, commands: number, waiter: W): void {
     const length = end - start;

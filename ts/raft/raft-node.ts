@@ -80,6 +80,11 @@ export class RaftNode {
     return this.#log.last;
   }
 
+  /** The last entry on our own disk. */
+  get durableIndex(): number {
+    return this.#log.durable;
+  }
+
   /** Changes whenever entries were replaced: what was true of (index, term) in an earlier epoch must be checked again. */
   get epoch(): number {
     return this.#log.epoch;
@@ -122,8 +127,7 @@ export class RaftNode {
   /** Time passes. `afterPause`: unknown time has passed, of which this replica saw nothing. */
   tick(afterPause = false): void {
     if (this.#leadership !== null) {
-      const followed = this.#leadership.tick(afterPause);
-      if (!followed && this.#checksQuorum) this.#becomeFollower(this.term, 0);
+      if (!this.#leadership.tick(afterPause) && this.#checksQuorum) this.#becomeFollower(this.term, 0);
       return;
     }
     this.#timer.tick();
