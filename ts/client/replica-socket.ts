@@ -1,6 +1,4 @@
 // One WebSocket to one replica, from dialling to its end.
-import { connect as connectTcp, type NetConnectOpts, type Socket } from 'node:net';
-import { type RawData, WebSocket } from 'ws';
 import type { Clock, Timer } from '../base/clock.js';
 import { EraftError } from '../base/errors.js';
 import { LIMITS } from '../base/limits.js';
@@ -8,6 +6,7 @@ import { decodeError, decodeWelcome, encodeHello, type Welcome } from '../proto/
 import { FRAME, frameBody, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, readFrameHeader } from '../proto/frame.js';
 import { malformed } from '../proto/table.js';
 import { SOCKET_PATH } from './endpoints.js';
+import { WebSocketClient } from './web-socket.js';
 
 export interface SocketOptions {
   /** host:port */
@@ -31,37 +30,11 @@ export interface SocketEvents {
   gone(socket: ReplicaSocket, reason: EraftError): void;
 }
 
-/** With a mask of zeros a frame is sent as it is: masking protects proxies from browsers, and costs a pass over the bytes. */
-const NO_MASK = (mask: Buffer): void => {
-  mask.fill(0);
-};
-
-/** Pending calls keep the process alive, not the socket that they wait on. */
-function dial(options: unknown): Socket {
-  const socket = connectTcp({
-    ...(options as NetConnectOpts & { path?: undefined }),
-    path: undefined,
-  } as NetConnectOpts);
-  socket.unref();
-  return socket;
-}
-
-/** closeTimeout: ms that a goodbye may take, its timer keeps the process alive. Newer than the types of ws. */
-const SOCKET_OPTIONS: WebSocket.ClientOptions & { readonly closeTimeout: number } = {
-  perMessageDeflate: false,
-  maxPayload: LIMITS.clientFrameBytesMax,
-  generateMask: NO_MASK,
-  skipUTF8Validation: true,
-  followRedirects: false,
-  createConnection: dial,
-  closeTimeout: 250,
-};
-
 export class ReplicaSocket {
   readonly address: string;
   readonly #options: SocketOptions;
   readonly #events: SocketEvents;
-  readonly #socket: WebSocket;
+  readonly #socket: WebSocketClient;
   #welcome: Welcome | undefined;
   #over = false;
   #timer: Timer | undefined;
@@ -72,9 +45,7 @@ export class ReplicaSocket {
     this.address = options.address;
     this.#options = options;
     this.#events = events;
-    this.#socket = new WebSocket(`ws://${options.address}${SOCKET_PATH}`, SOCKET_OPTIONS);
-    this.#socket.binaryType = 'nodebuffer';
-    this.#listen();
+    this.#socket = this.#dial();
     this.#timer = options.clock.after(options.connectTimeoutMs, () => {
       this.#end(unreachable(this.address, `no welcome within ${options.connectTimeoutMs} ms`));
     });
@@ -102,29 +73,28 @@ export class ReplicaSocket {
     this.#end(reason);
   }
 
-  #listen(): void {
-    const socket = this.#socket;
-    socket.on('open', () => {
-      if (this.#over) return;
-      const { cluster, name } = this.#options;
-      const versions = { versionMin: PROTOCOL_VERSION_MIN, versionMax: PROTOCOL_VERSION_MAX };
-      this.send(encodeHello({ ...versions, features: 0n, cluster, client: name }));
-    });
-    socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
-    socket.on('ping', () => {
-      this.#heard = true;
-    });
-    socket.on('pong', () => {
-      this.#heard = true;
-    });
-    socket.on('error', (cause) => this.#end(unreachable(this.address, whyOf(cause), cause)));
-    socket.on('close', (code) => this.#end(unreachable(this.address, `the connection was closed (${code})`)));
+  #dial(): WebSocketClient {
+    const { address, cluster, name } = this.#options;
+    return new WebSocketClient(
+      { address, path: SOCKET_PATH, messageBytesMax: LIMITS.clientFrameBytesMax },
+      {
+        open: () => {
+          const versions = { versionMin: PROTOCOL_VERSION_MIN, versionMax: PROTOCOL_VERSION_MAX };
+          this.send(encodeHello({ ...versions, features: 0n, cluster, client: name }));
+        },
+        message: (payload, binary) => this.#onMessage(payload, binary),
+        heard: () => {
+          this.#heard = true;
+        },
+        gone: (why, cause) => this.#end(unreachable(address, why, cause)),
+      },
+    );
   }
 
-  #onMessage(data: RawData, isBinary: boolean): void {
+  #onMessage(data: Uint8Array, isBinary: boolean): void {
     if (this.#over) return;
     this.#heard = true;
-    if (!isBinary || !Buffer.isBuffer(data)) {
+    if (!isBinary) {
       this.#end(malformed('text, where frames are binary'));
       return;
     }
@@ -176,22 +146,13 @@ export class ReplicaSocket {
   }
 
   #hangUp(): void {
-    const socket = this.#socket;
-    // A socket that is still dialling reports an error when it is terminated; it has listeners for that.
-    if (socket.readyState === WebSocket.OPEN && this.#welcome !== undefined && !this.#asked) socket.close(1000);
-    else socket.terminate();
+    if (this.#welcome !== undefined && !this.#asked) this.#socket.close();
+    else this.#socket.terminate();
   }
 }
 
 function unreachable(address: string, why: string, cause?: unknown): EraftError {
   return new EraftError('ERAFT_UNAVAILABLE', `${address}: ${why}`, { cause });
-}
-
-/** Several addresses of one name fail together, and the reason is in the parts. */
-function whyOf(error: Error): string {
-  if (error instanceof AggregateError && error.errors.length > 0)
-    return error.errors.map((e) => String(e?.message)).join(', ');
-  return error.message;
 }
 
 /** @throws ERAFT_VERSION, ERAFT_WRONG_CLUSTER, ERAFT_BAD_REQUEST */
