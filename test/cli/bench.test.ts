@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EraftError } from '../../ts/base/errors.js';
-import { keyAt, keyIndexes, seededRandom } from '../../ts/cli/bench/keys.js';
+import { Histogram } from '../../ts/cli/bench/histogram.js';
+import { KeyBytes, keyAt, keyIndexes, seededRandom } from '../../ts/cli/bench/keys.js';
 import { Load } from '../../ts/cli/bench/load.js';
 import type { BenchPlan } from '../../ts/cli/bench/plan.js';
 import { Recorder } from '../../ts/cli/bench/recorder.js';
@@ -137,4 +138,42 @@ test('errors are counted by code and are not latencies', () => {
   const text = renderResult(result);
   assert.match(text, /errors: ERAFT_OVERLOADED 2/);
   assert.match(text, /p99\.9 2\.00 ms/);
+});
+
+test('keys as bytes are the keys as text', () => {
+  const bytes = new KeyBytes(8);
+  for (const index of [0, 7, 99_999_999, 10, 123, 5, 1_000_000, 0]) {
+    assert.equal(Buffer.from(bytes.of(index)).toString(), keyAt(index, 8));
+  }
+});
+
+test('the histogram: percentiles of what was recorded, a thousandth off at most', () => {
+  const histogram = new Histogram();
+  assert.equal(histogram.percentile(50), 0);
+  const random = seededRandom(5);
+  const values = Array.from({ length: 20_000 }, () => Math.floor(10 ** (random() * 12)));
+  for (const value of values) histogram.record(value);
+  values.sort((a, b) => a - b);
+  assert.equal(histogram.count, values.length);
+  assert.equal(histogram.min, values[0]);
+  assert.equal(histogram.max, values.at(-1));
+  assert.ok(Math.abs(histogram.mean / (values.reduce((a, b) => a + b) / values.length) - 1) < 1e-9);
+  for (const percent of [0.01, 1, 50, 90, 99, 99.9, 100]) {
+    const exact = values[Math.ceil((values.length * percent) / 100) - 1] ?? Number.NaN;
+    const told = histogram.percentile(percent);
+    assert.ok(told >= exact && told <= exact * 1.001, `p${percent}: ${told} for ${exact}`);
+  }
+});
+
+test('the histogram at its ends', () => {
+  for (const value of [0, 1, 1_023, 1_024, 2_047, 2_048, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 42 - 1]) {
+    const histogram = new Histogram();
+    histogram.record(value);
+    assert.deepEqual([histogram.min, histogram.percentile(100), histogram.percentile(0.1)], [value, value, value]);
+  }
+  const histogram = new Histogram();
+  histogram.record(-5);
+  histogram.record(0.4);
+  histogram.record(1e15);
+  assert.deepEqual([histogram.min, histogram.percentile(50), histogram.max], [0, 0, 2 ** 42 - 1]);
 });

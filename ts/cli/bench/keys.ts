@@ -12,6 +12,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+const ZERO = 0x30;
 const ZIPF_THETA = 0.99;
 
 /**
@@ -47,6 +48,28 @@ export function keyIndexes(distribution: Distribution, count: number, random: ()
 /** A key of exactly `bytes` bytes: digits, so that neighbours in number are neighbours in order. */
 export function keyAt(index: number, bytes: number): string {
   return String(index).padStart(bytes, '0');
+}
+
+/** The same key as bytes, in one buffer: whoever takes a key copies it before the call returns. */
+export class KeyBytes {
+  readonly #bytes: Uint8Array;
+  /** Digits written last; what is before them is zeros. */
+  #digits = 0;
+
+  constructor(bytes: number) {
+    this.#bytes = new Uint8Array(bytes).fill(ZERO);
+  }
+
+  /** Valid until the next call. */
+  of(index: number): Uint8Array {
+    const bytes = this.#bytes;
+    let at = bytes.length;
+    for (let rest = index; rest > 0; rest = Math.floor(rest / 10)) bytes[--at] = ZERO + (rest % 10);
+    const digits = bytes.length - at;
+    if (digits < this.#digits) bytes.fill(ZERO, bytes.length - this.#digits, at);
+    this.#digits = digits;
+    return bytes;
+  }
 }
 
 /** Bytes that do not compress, made once: what is measured is the store, not the making of values. */

@@ -1,12 +1,16 @@
 // The loops that make load. Closed: an answer starts the next operation. Open: a schedule does, whatever the answers do.
-import type { KeyValue } from '../../client/key-value.js';
-import { keyAt, keyIndexes, seededRandom, someValue } from './keys.js';
+import type { KeyValue, ReadOptions } from '../../client/key-value.js';
+import { KeyBytes, keyAt, keyIndexes, seededRandom, someValue } from './keys.js';
 import type { BenchPlan } from './plan.js';
 import type { Kind, Recorder } from './recorder.js';
 
 const FILL_IN_FLIGHT = 1_000;
 
-const now = (): number => Number(process.hrtime.bigint());
+/** A closed loop would turn at full speed while nothing can be reached. */
+const PAUSE_AFTER_ERROR_MS = 10;
+
+/** Nanoseconds. */
+const now = (): number => performance.now() * 1e6;
 
 /** Writes every key once. @returns how many */
 export async function fill(
@@ -39,7 +43,9 @@ export class Load {
   readonly #plan: BenchPlan;
   readonly #clients: readonly KeyValue[];
   readonly #random: () => number;
-  readonly #nextKey: () => number;
+  readonly #nextIndex: () => number;
+  readonly #key: KeyBytes;
+  readonly #readOptions: ReadOptions;
   readonly #value: Uint8Array;
   #recorder: Recorder;
   #stopped = false;
@@ -53,7 +59,9 @@ export class Load {
     this.#clients = clients;
     this.#recorder = recorder;
     this.#random = seededRandom(plan.seed);
-    this.#nextKey = keyIndexes(plan.distribution, plan.keys, this.#random);
+    this.#nextIndex = keyIndexes(plan.distribution, plan.keys, this.#random);
+    this.#key = new KeyBytes(plan.keyBytes);
+    this.#readOptions = { consistency: plan.consistency };
     this.#value = someValue(plan, this.#random);
   }
 
@@ -78,8 +86,21 @@ export class Load {
     this.#stopped = true;
   }
 
+  /** One clock reading is the end of an operation and the beginning of the next. */
   async #closedLoop(client: KeyValue): Promise<void> {
-    while (!this.#stopped) await this.#operate(client, now());
+    let begun = now();
+    while (!this.#stopped) {
+      const kind = this.#chooseKind();
+      try {
+        await this.#call(client, kind);
+        const ended = now();
+        this.#recorder.done(kind, ended - begun);
+        begun = ended;
+      } catch (error) {
+        await this.#onError(error);
+        begun = now();
+      }
+    }
   }
 
   /**
@@ -111,20 +132,26 @@ export class Load {
   }
 
   async #operate(client: KeyValue, intended: number): Promise<void> {
-    const kind: Kind = this.#chooseKind();
-    const key = keyAt(this.#nextKey(), this.#plan.keyBytes);
+    const kind = this.#chooseKind();
     this.#outstanding += 1;
     try {
-      if (kind === 'put') await client.put(key, this.#value);
-      else await client.get(key, { consistency: this.#plan.consistency });
+      await this.#call(client, kind);
       this.#recorder.done(kind, now() - intended);
     } catch (error) {
-      this.#recorder.failed(error);
-      // A closed loop would turn at full speed while nothing can be reached.
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await this.#onError(error);
     } finally {
       this.#outstanding -= 1;
     }
+  }
+
+  #call(client: KeyValue, kind: Kind): Promise<unknown> {
+    const key = this.#key.of(this.#nextIndex());
+    return kind === 'put' ? client.put(key, this.#value) : client.get(key, this.#readOptions);
+  }
+
+  async #onError(error: unknown): Promise<void> {
+    this.#recorder.failed(error);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_AFTER_ERROR_MS));
   }
 
   #chooseKind(): Kind {

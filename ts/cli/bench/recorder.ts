@@ -1,11 +1,10 @@
 // What a load counts: latencies by kind of operation, errors by code.
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { EraftError } from '../../base/errors.js';
+import { Histogram } from './histogram.js';
 
 export type Kind = 'put' | 'get';
 
 const PERCENTILES = [50, 90, 95, 99, 99.9, 99.99] as const;
-const HIGHEST_NS = 3_600_000_000_000;
 
 export interface LatencySummary {
   readonly minUs: number;
@@ -21,13 +20,9 @@ export interface KindSummary {
   readonly latency: LatencySummary | null;
 }
 
-function newHistogram(): RecordableHistogram {
-  return createHistogram({ lowest: 1, highest: HIGHEST_NS, figures: 3 });
-}
-
 const us = (ns: number): number => Math.round(ns / 10) / 100;
 
-function summarize(histogram: RecordableHistogram): LatencySummary | null {
+function summarize(histogram: Histogram): LatencySummary | null {
   if (histogram.count === 0) return null;
   const percentiles = PERCENTILES.map((each) => [`p${each}`, us(histogram.percentile(each))] as const);
   return {
@@ -39,16 +34,15 @@ function summarize(histogram: RecordableHistogram): LatencySummary | null {
 }
 
 export class Recorder {
-  readonly #histograms: Readonly<Record<Kind, RecordableHistogram>> = { put: newHistogram(), get: newHistogram() };
+  readonly #histograms: Readonly<Record<Kind, Histogram>> = { put: new Histogram(), get: new Histogram() };
   readonly #errors = new Map<string, number>();
-  #recent = newHistogram();
+  #recent = new Histogram();
   #failed = 0;
 
   /** @param ns - from the intended start of the operation to its answer */
   done(kind: Kind, ns: number): void {
-    const value = Math.min(HIGHEST_NS, Math.max(1, Math.round(ns)));
-    this.#histograms[kind].record(value);
-    this.#recent.record(value);
+    this.#histograms[kind].record(ns);
+    this.#recent.record(ns);
   }
 
   failed(error: unknown): void {
@@ -68,9 +62,8 @@ export class Recorder {
   /** Since the last call: for the live line. */
   takeRecent(): { readonly operations: number; readonly p50Us: number; readonly p99Us: number } {
     const recent = this.#recent;
-    this.#recent = newHistogram();
-    const at = (each: number): number => (recent.count === 0 ? 0 : us(recent.percentile(each)));
-    return { operations: recent.count, p50Us: at(50), p99Us: at(99) };
+    this.#recent = new Histogram();
+    return { operations: recent.count, p50Us: us(recent.percentile(50)), p99Us: us(recent.percentile(99)) };
   }
 
   summary(seconds: number): {
