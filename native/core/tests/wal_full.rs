@@ -106,6 +106,23 @@ fn a_log_opens_on_a_full_disk() {
     assert_eq!(open(&fs.crash(4), 10).unwrap().1[0].last_index, 31);
 }
 
+/// Growing and being cut at one pace, the log goes round among the files that it has.
+#[test]
+fn a_log_that_is_cut_as_it_grows_needs_no_new_file() {
+    let fs = MemoryFileSystem::new();
+    let (wal, _) = open(&fs, 1).unwrap();
+    let kept = 2 * SEGMENT_BYTES / 160;
+    for index in 1..=2000 {
+        let ticket = wal.submit(entries(1, index..=index, 1)).unwrap();
+        settle(&wal);
+        if index == 500 {
+            fs.set_capacity(Some(fs.used()));
+        }
+        assert_eq!((wal.durable(), wal.status().disk_full), (ticket, false));
+        wal.truncate(1, index.saturating_sub(kept));
+    }
+}
+
 #[test]
 fn closing_with_a_full_disk_says_so() {
     let fs = MemoryFileSystem::new();

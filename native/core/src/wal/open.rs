@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use super::WalError;
 use super::recovery::{Recovered, recover};
 use super::shared::{Shared, number_in, spare_path};
-use super::spares::Spares;
+use super::spares::{SPARES_KEPT, Spares};
 use super::state::{Spare, State};
 use super::types::WalOptions;
 use super::writer::Turn;
@@ -32,8 +32,8 @@ pub fn open(
     numbers.sort_unstable();
     let Recovered { mut state, writer } = recover(&*fs, dir, &numbers)?;
     remove_leftovers(&*fs, dir, &names, &state)?;
-    let (spare, number) = adopt_spare(&*fs, dir, &names, options.segment_bytes)?;
-    state.spare = spare;
+    let (spares, number) = adopt_spares(&*fs, dir, &names, options.segment_bytes)?;
+    state.spares = spares;
     let shared = Shared {
         fs,
         dir: dir.to_path_buf(),
@@ -68,14 +68,14 @@ fn remove_leftovers(
     Ok(())
 }
 
-/// Keeps one spare of the right length, removes the others. Also returns the highest number among them.
-fn adopt_spare(
+/// Keeps spares of the right length, as many as are kept; removes the others. Also returns the highest number among them.
+fn adopt_spares(
     fs: &dyn FileSystem,
     dir: &Path,
     names: &[String],
     segment_bytes: u64,
-) -> Result<(Option<Spare>, u64), WalError> {
-    let mut adopted = None;
+) -> Result<(Vec<Spare>, u64), WalError> {
+    let mut adopted = Vec::new();
     let mut highest = 0;
     for number in names.iter().filter_map(|name| number_in(name, ".spare")) {
         highest = highest.max(number);
@@ -84,8 +84,8 @@ fn adopt_spare(
             .open(&path, Open::Write)
             .map_err(WalError::io("open", &path))?;
         let whole = file.len().map_err(WalError::io("measure", &path))? == segment_bytes;
-        if whole && adopted.is_none() {
-            adopted = Some(Spare { path, file });
+        if whole && adopted.len() < SPARES_KEPT {
+            adopted.push(Spare { path, file });
         } else {
             fs.remove(&path).map_err(WalError::io("remove", &path))?;
         }
@@ -94,7 +94,7 @@ fn adopt_spare(
 }
 
 fn begin_segment(shared: &Shared) -> Result<(), WalError> {
-    if shared.state.lock().spare.is_none() {
+    if shared.state.lock().spares.is_empty() {
         shared.spares.lock().turn(shared)?;
     }
     if let Some(spare) = shared.take_spare() {

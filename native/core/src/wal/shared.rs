@@ -29,7 +29,7 @@ pub struct Shared {
 
 impl Shared {
     pub fn take_spare(&self) -> Option<Spare> {
-        self.state.lock().spare.take()
+        self.state.lock().spares.pop()
     }
 
     /// Latches the first failure: from here on nothing is written. Never retried, since after a failed sync the kernel

@@ -21,22 +21,28 @@ pub struct Spares {
     pub number: u64,
 }
 
+/// While one waits for the next rotation, a segment that nobody needs any more is kept as another: a log that grows and is cut
+/// at the same pace then goes round among the same files, and zeroes and removes none.
+pub const SPARES_KEPT: usize = 2;
+
 /// Zeros are written so many at a time, and synced every eighth time, so that the log's own syncs do not wait for them.
 const ZEROS_BYTES: usize = 1 << 20;
 
 impl Spares {
     /// Recycles or removes one old segment; or prepares a spare if there is none. False: nothing to do, or no space.
     pub fn turn(&mut self, shared: &Shared) -> Result<bool, WalError> {
-        let (retired, needed) = {
+        let (retired, spares) = {
             let mut state = shared.state.lock();
             if state.failure.is_some() {
                 return Ok(false);
             }
-            (state.retired.pop_front(), state.spare.is_none())
+            (state.retired.pop_front(), state.spares.len())
         };
         match retired {
-            Some(segment) => self.recycle(shared, segment, needed).map(|()| true),
-            None if needed => self.prepare(shared),
+            Some(segment) => self
+                .recycle(shared, segment, spares < SPARES_KEPT)
+                .map(|()| true),
+            None if spares == 0 => self.prepare(shared),
             None => Ok(false),
         }
     }
@@ -45,12 +51,12 @@ impl Spares {
         &mut self,
         shared: &Shared,
         segment: Arc<Segment>,
-        needed: bool,
+        wanted: bool,
     ) -> Result<(), WalError> {
         let whole = segment.bytes.load(Ordering::Relaxed) == shared.options.segment_bytes;
         // A reader that still holds the file must not see it change. No new one can come: the log has forgotten it.
         let free = Arc::strong_count(&segment) == 1;
-        if !(needed && whole && free) {
+        if !(wanted && whole && free) {
             return shared
                 .fs
                 .remove(&segment.path)
@@ -114,7 +120,7 @@ impl Spares {
     fn offer(&self, shared: &Shared, spare: Spare) {
         let news = {
             let mut state = shared.state.lock();
-            state.spare = Some(spare);
+            state.spares.push(spare);
             shared.wake_writer.notify_all();
             std::mem::replace(&mut state.disk_full, false)
         };

@@ -90,7 +90,7 @@ pub struct State {
     pub serial: u64,
     pub segments: BTreeMap<u64, SegmentEntry>,
     pub retired: VecDeque<Arc<Segment>>,
-    pub spare: Option<Spare>,
+    pub spares: Vec<Spare>,
     pub resident: VecDeque<Resident>,
     pub resident_bytes: usize,
     pub disk_full: bool,
@@ -214,10 +214,9 @@ impl State {
             .values()
             .map(|entry| &entry.segment)
             .chain(&self.retired);
-        let spare = if self.spare.is_some() { spare_bytes } else { 0 };
         segments
             .map(|segment| segment.bytes.load(Ordering::Relaxed))
             .sum::<u64>()
-            + spare
+            + self.spares.len() as u64 * spare_bytes
     }
 }

@@ -60,7 +60,7 @@ fn write(shared: &Shared) -> Result<(), WalError> {
             Turn::Idle if draining && idle => return Ok(()),
             Turn::Idle if draining => true,
             Turn::Blocked => {
-                if state.spare.is_none() {
+                if state.spares.is_empty() {
                     shared.wake_spares.notify_all();
                     shared.wake_writer.wait_for(&mut state, IDLE);
                 }
@@ -87,7 +87,7 @@ fn prepare(shared: &Shared) -> Result<(), WalError> {
         }
         if state.disk_full {
             shared.wake_spares.wait_for(&mut state, FULL_RETRY);
-        } else if state.retired.is_empty() && state.spare.is_some() {
+        } else if state.retired.is_empty() && !state.spares.is_empty() {
             shared.wake_spares.wait(&mut state);
         }
     }
