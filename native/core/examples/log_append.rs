@@ -16,6 +16,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -181,6 +182,8 @@ fn direct_flag() -> Outcome<i32> {
 struct Log {
     wal: Wal,
     notified: Receiver<()>,
+    /// A notification is on its way: as in the engine, no second one goes out before it is looked at.
+    pending: Arc<AtomicBool>,
     payload: Vec<u8>,
     last: u64,
     /// The log is cut so often, in records, as the state machine would have it cut: its files are used again.
@@ -200,7 +203,13 @@ impl Log {
             salt: 1,
             clock_micros: Arc::new(move || started.elapsed().as_micros() as u64),
         };
-        let notify = move || _ = sender.send(());
+        let pending = Arc::new(AtomicBool::new(false));
+        let flag = pending.clone();
+        let notify = move || {
+            if !flag.swap(true, Ordering::AcqRel) {
+                _ = sender.send(());
+            }
+        };
         let (wal, _) = Wal::open(
             Arc::new(RealFileSystem),
             &plan.dir.join("log"),
@@ -210,6 +219,7 @@ impl Log {
         Ok(Self {
             wal,
             notified,
+            pending,
             payload: vec![0xa5; plan.bytes - RECORD_HEADER_BYTES],
             last: 0,
             cut_every: SEGMENT_BYTES / 4 / plan.bytes as u64,
@@ -227,7 +237,7 @@ impl Log {
         let started = Instant::now();
         let mut before = started;
         while before - started < time {
-            self.notified.recv()?;
+            self.notification()?;
             let now_durable = self.durable()?;
             if now_durable == durable {
                 continue; // about something else
@@ -292,8 +302,14 @@ impl Log {
 
     fn wait_for(&self, ticket: u64) -> Outcome<()> {
         while self.durable()? < ticket {
-            self.notified.recv()?;
+            self.notification()?;
         }
+        Ok(())
+    }
+
+    fn notification(&self) -> Outcome<()> {
+        self.notified.recv()?;
+        self.pending.store(false, Ordering::Release);
         Ok(())
     }
 }
