@@ -166,7 +166,7 @@ export class Group<W> implements AppendSource {
   propose(): void {
     if (this.#blocked !== null) return;
     if (this.node.role === 'leader' && this.#ledTerm !== this.node.term) this.work(); // the blank entry comes first
-    if (this.#gathers) return;
+    if (this.gathers) return;
     for (const record of this.proposals.drain()) {
       const bytes = recordBytes(record.end - record.start - RECORD_HEADER_BYTES);
       const proposed = this.node.propose(bytes);
@@ -184,11 +184,12 @@ export class Group<W> implements AppendSource {
   // SAFETY: commands wait for those that come while our disk writes the record before them. Another record would only
   // stand in the queue of each disk; all of them together cost one record, one message and one write.
   // Claim:   they wait no longer than that record needs to our disk or to a majority's, whichever is first.
-  // Why:     each of the two asks for a turn when it happens (onProgress, a frame), and each turn looks anew. If neither
-  //          happens, nothing could commit; and who no longer leads refuses them, as what no log has.
+  // Why:     each of the two asks for a turn when it happens (onProgress, a frame), and each turn looks anew: so whoever
+  //          adds commands meanwhile need not ask for one. If neither happens, nothing could commit; and who no longer
+  //          leads refuses them, as what no log has.
   // Rests:   a lone caller's record is committed before it has the answer, so its next command finds nothing to wait for.
   // Checked: test/host/order.test.ts
-  get #gathers(): boolean {
+  get gathers(): boolean {
     const { role, lastIndex, commit, durableIndex } = this.node;
     return role === 'leader' && lastIndex > Math.max(commit, durableIndex) && this.proposals.bytes < GATHER_BYTES_MAX;
   }

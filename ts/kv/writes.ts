@@ -54,7 +54,7 @@ export class Writes {
     pending.fate = 'in-doubt';
     host.group.proposals.add(frame, FRAME_HEADER_BYTES, frame.length, commands, pending);
     counters.proposedBatches++;
-    host.wake();
+    if (!host.group.gathers) host.wake(); // else the turn that ends the gathering comes by itself
   }
 
   onProposed(index: number, term: number, record: Gathered<Pending>): void {
