@@ -19,7 +19,7 @@ interface Lane {
  * Claim:   nothing waits for it longer than PATIENCE_MS, but for what the network may delay as well.
  * Why:     a heartbeat that opens a read round, the first of a term, and every other message leave at once. A follower
  *          needs the commit index to apply, which it does late anyhow; and no election timeout is near PATIENCE_MS.
- * Rests:   every append and heartbeat carries the newest commit index (Leadership.#envelope), so whichever replaces the
+ * Rests:   every append and heartbeat carries the newest commit index (Leadership.#heartbeat), so whichever replaces the
  *          held one says no less.
  * Checked: test/host/commit-news.test.ts.
  */

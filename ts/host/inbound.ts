@@ -54,13 +54,12 @@ export class Inbound {
     let place = at;
     for (let i = 0; i < count; i++) {
       const record = this.#record(i, group, message.term, before);
-      const { kind, bytes } = record;
+      const { kind, bytes, time, nextRevision } = record;
       const entry: Entry = { index: record.index, term: record.term, bytes };
       entries.push(entry);
-      const { time, nextRevision } = record;
-      const staged = { entry, slab: this.slab, start: place, end: place + bytes, kind, time, nextRevision };
-      this.#stage.add({ ...staged, from: message.from });
-      place += bytes;
+      const end = place + bytes;
+      this.#stage.add({ entry, slab: this.slab, start: place, end, kind, time, nextRevision, from: message.from });
+      place = end;
       before = record;
     }
     return message;

@@ -51,8 +51,8 @@ export interface Staged {
   readonly nextRevision: number;
   /** Who may have sent it; 0: made here. */
   readonly from: ReplicaId;
-  /** Another entry at this index, of another term, of the same turn. */
-  readonly other: Staged | undefined;
+  /** Another entry at this index, of another term, of the same turn; the stage's to set. */
+  other?: Staged | undefined;
 }
 
 /**
@@ -64,9 +64,10 @@ export interface Staged {
 export class Stage {
   readonly #byIndex = new Map<number, Staged>();
 
-  add(staged: Omit<Staged, 'other'>): void {
+  add(staged: Staged): void {
     const { index } = staged.entry;
-    this.#byIndex.set(index, { ...staged, other: this.#byIndex.get(index) });
+    staged.other = this.#byIndex.get(index);
+    this.#byIndex.set(index, staged);
   }
 
   find(entry: Entry): Staged | undefined {

@@ -160,14 +160,9 @@ function readMessage(view: DataView, at: number, start: number): IncomingMessage
   if (type === undefined) throw malformed(`Raft message type ${view.getUint8(at)}`);
   const flags = view.getUint8(at + 1);
   if ((flags & ~GRANTED) !== 0) throw malformed(`Raft message flags ${flags}`);
-  const envelope = {
-    from: view.getUint32(at + 8, true),
-    to: view.getUint32(at + 12, true),
-    term: readU64(view, at + 16),
-  };
-  if (envelope.from === 0 || envelope.to === 0) throw malformed('a Raft message from or to nobody');
   const entries: Entry[] = [];
-  const message = readBody(view, at, type, envelope, (flags & GRANTED) !== 0, entries);
+  const message = readBody(view, at, type, (flags & GRANTED) !== 0, entries);
+  if (message.from === 0 || message.to === 0) throw malformed('a Raft message from or to nobody');
   const recordBytes = view.getUint32(at + 96, true);
   if (message.type === 'append') {
     if (message.last < message.index) throw malformed('an append that ends before it begins');
@@ -176,36 +171,36 @@ function readMessage(view: DataView, at: number, start: number): IncomingMessage
   return { group: view.getUint32(at + 4, true), message, entries, start, end: start + recordBytes };
 }
 
-function readBody(
-  view: DataView,
-  at: number,
-  type: Message['type'],
-  envelope: { readonly from: number; readonly to: number; readonly term: number },
-  granted: boolean,
-  entries: Entry[],
-): Message {
+function readBody(view: DataView, at: number, type: Message['type'], granted: boolean, entries: Entry[]): Message {
+  const from = view.getUint32(at + 8, true);
+  const to = view.getUint32(at + 12, true);
+  const term = readU64(view, at + 16);
+  const session = readU64(view, at + 24);
   const index = readU64(view, at + 32);
   const logTerm = readU64(view, at + 40);
-  const session = readU64(view, at + 24);
+  const commit = readU64(view, at + 56);
+  const truncatable = readU64(view, at + 64);
   const round = readU64(view, at + 72);
-  const leader = { ...envelope, session, commit: readU64(view, at + 56), truncatable: readU64(view, at + 64), round };
   switch (type) {
     case 'preVote':
     case 'vote':
-      return { type, ...envelope, index, logTerm };
+      return { type, from, to, term, index, logTerm };
     case 'preVoteReply':
     case 'voteReply':
-      return { type, ...envelope, granted };
-    case 'append':
-      return { type, ...leader, index, logTerm, entries, last: readU64(view, at + 48) };
+      return { type, from, to, term, granted };
+    case 'append': {
+      const last = readU64(view, at + 48);
+      return { type, from, to, term, session, commit, truncatable, round, index, logTerm, entries, last };
+    }
     case 'heartbeat':
-      return { type, ...leader };
+      return { type, from, to, term, session, commit, truncatable, round };
     case 'appendReply': {
-      const hint = { hintIndex: readU64(view, at + 80), hintTerm: readU64(view, at + 88) };
-      return { type, ...envelope, session, granted, index, ...hint, round };
+      const hintIndex = readU64(view, at + 80);
+      const hintTerm = readU64(view, at + 88);
+      return { type, from, to, term, session, granted, index, hintIndex, hintTerm, round };
     }
     case 'heartbeatReply':
-      return { type, ...envelope, session, index, round };
+      return { type, from, to, term, session, index, round };
   }
 }
 

@@ -83,13 +83,14 @@ export class Following {
   takeReply(): AppendReply | HeartbeatReply | null {
     if (!this.owes) return null;
     const acknowledges = this.#canAcknowledge;
-    const head = { from: this.#id, to: this.#leader, term: this.#term, session: this.#session, round: this.#round };
+    const [from, to, term, session, round] = [this.#id, this.#leader, this.#term, this.#session, this.#round];
     const index = this.#promised;
     this.#echoOwed = false;
-    if (!acknowledges) return { type: 'heartbeatReply', ...head, index };
+    if (!acknowledges) return { type: 'heartbeatReply', from, to, term, session, index, round };
     this.#ackOwed = this.#log.durable < this.#proven;
     this.#acked = index;
-    return { type: 'appendReply', ...head, granted: true, index, hintIndex: 0, hintTerm: 0 };
+    const granted = true; // without a hint
+    return { type: 'appendReply', from, to, term, session, granted, index, hintIndex: 0, hintTerm: 0, round };
   }
 
   get #canAcknowledge(): boolean {

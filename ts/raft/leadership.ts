@@ -230,28 +230,19 @@ export class Leadership {
     const last = follower.asksOnly ? index : this.#log.fit(index, this.#config.appendBytesMax);
     const logTerm = this.#log.termAt(index);
     follower.sent(last, this.#log.bytesBetween(index, last));
-    return { type: 'append', ...this.#envelope(follower), index, logTerm, entries: [], last };
+    const { from, to, term, session, commit, truncatable, round } = this.#heartbeat(follower);
+    return { type: 'append', from, to, term, session, commit, truncatable, round, index, logTerm, entries: [], last };
   }
 
+  /** What every message says; with nothing else, a heartbeat. */
   #heartbeat(follower: Progress): Heartbeat {
-    return { type: 'heartbeat', ...this.#envelope(follower) };
-  }
-
-  #envelope(follower: Progress): Omit<Heartbeat, 'type'> {
-    const commit = this.#log.commit;
-    const round = this.#reads.round;
+    const { commit } = this.#log;
+    const { round } = this.#reads;
+    const { id: to, session } = follower;
     follower.toldCommit(commit);
     follower.toldRound = round;
     const truncatable = this.#truncatable;
-    return {
-      from: this.#config.id,
-      to: follower.id,
-      term: this.term,
-      session: follower.session,
-      commit,
-      truncatable,
-      round,
-    };
+    return { type: 'heartbeat', from: this.#config.id, to, term: this.term, session, commit, truncatable, round };
   }
 
   readonly #matchOf = (id: ReplicaId): number =>

@@ -204,14 +204,16 @@ class UwsConnection implements FrontConnection {
     const ws = this.#ws;
     if (ws === undefined) return false;
     let taken = true;
-    ws.cork(() => {
+    const sendAll = (): void => {
       for (const frame of frames) {
         if (this.#ws === undefined || ws.send(frame, true) === 2) {
           taken = false;
           return;
         }
       }
-    });
+    };
+    if (frames.length === 1) sendAll();
+    else ws.cork(sendAll); // several in one write
     // Over the limit uWebSockets.js closes by itself, but only in its next turn: until then nothing more may be sent.
     if (!taken) this.terminate();
     return taken;
