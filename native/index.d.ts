@@ -93,13 +93,21 @@ export declare class Engine {
   /** The index before the first one that the log still holds. */
   compacted(group: number): number
   /**
-   * Applies committed and durable records up to `to`, in order. True: done, inline. False: queued; `applied` tells.
+   * Evaluates committed and durable records up to `to`, in order, for their results. True: done, inline. False: queued, and
+   * `onProgress` tells.
+   *
+   * Throws ERAFT_BAD_REQUEST for an index that is not on this disk.
+   */
+  evaluate(group: number, to: number): boolean
+  /**
+   * Applies committed and durable records up to `to`, in order: evaluates and writes them. True: done, inline. False: queued;
+   * `applied` tells.
    *
    * Throws ERAFT_BAD_REQUEST for an index that is not on this disk.
    */
   apply(group: number, to: number, wantResults: boolean): boolean
   /**
-   * Takes results of applied records, in log order: { index u64, term u64, batches u32, bytes u32, group u32, zero u32 },
+   * Takes results of evaluated records, in log order: { index u64, term u64, batches u32, bytes u32, group u32, zero u32 },
    * then for each batch { length u32, zero u32, ResultBatch, padding to 8 }. Returns the bytes written, whole records
    * only; 0: none; -n: n bytes of room are needed.
    */
@@ -121,8 +129,8 @@ export declare class Engine {
    */
   answers(out: Uint8Array, outStart: number): number
   /**
-   * A value from memory, as of now: its bytes written to `out`; -1 absent; -2 not in memory; -3 - n: n bytes of room
-   * are needed.
+   * A value from memory, as of now: its bytes written to `out`; -1 absent; -2 not in memory, or answered and not yet
+   * written; -3 - n: n bytes of room are needed.
    */
   peek(group: number, key: Uint8Array, out: Uint8Array): number
   /** The last index really applied. */

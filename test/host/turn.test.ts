@@ -69,9 +69,11 @@ test('an entry finds its own bytes, whatever else came for its index in the turn
 test('a follower applies late and in bulk: by bytes, by time, or when somebody waits; never beyond what is allowed', () => {
   const time = new VirtualTime();
   const runs: [number, boolean][] = [];
+  const evaluated: number[] = [];
   let done = 0;
   let inline = true;
   const machine = {
+    evaluate: (_: number, to: number) => evaluated.push(to) > 0,
     apply: (_: number, to: number, results: boolean) => {
       runs.push([to, results]);
       if (inline) done = to;
@@ -97,11 +99,13 @@ test('a follower applies late and in bulk: by bytes, by time, or when somebody w
   applier.demand();
   assert.ok(applier.run(nobody), 'a read');
   applier.allow(7, 1);
+  applier.demand();
   assert.ok(
     applier.run((from, to) => from === 6 && to === 7),
-    'a writer',
+    'a writer, and a read',
   );
   assert.deepEqual(runs.slice(1), [[5, false], [6, false], [7, true]]); // biome-ignore format: one line
+  assert.deepEqual(evaluated, []);
   assert.equal(
     applier.run(() => true),
     false,
@@ -111,18 +115,50 @@ test('a follower applies late and in bulk: by bytes, by time, or when somebody w
   inline = false;
   for (const to of [8, 9, 10]) {
     applier.allow(to, 1);
+    applier.demand();
     assert.equal(
       applier.run(() => true),
       false,
     );
   }
   assert.equal(runs.at(-1)?.[0], 9, 'two runs at the thread, the rest waits for one of them');
+  assert.deepEqual(evaluated, [10], 'results do not wait for a run');
   assert.equal(applier.applied, 7, 'handed over is not applied');
   done = 9;
   assert.ok(applier.progress());
   assert.equal(applier.applied, 9);
   applier.run(() => true);
   assert.equal(runs.at(-1)?.[0], 10);
+});
+
+test('a leader has results made at once, each once, and what they come from written late and in bulk', () => {
+  const time = new VirtualTime();
+  const calls: [string, number, boolean?][] = [];
+  const machine = {
+    evaluate: (_: number, to: number) => calls.push(['evaluate', to]) > 0,
+    apply: (_: number, to: number, results: boolean) => calls.push(['apply', to, results]) > 0,
+    applied: () => 0,
+  } as unknown as StateMachine;
+  let woken = 0;
+  const limits = { ...REPLICA_LIMITS, applyLagBytesMax: 100, applyIdleMs: 50 };
+  const applier = new Applier(machine, 1, 0, limits, new ProcessClock(time), () => woken++);
+  const waitsFor = (index: number) => (from: number, to: number) => from < index && index <= to;
+  for (const to of [1, 2]) {
+    applier.allow(to, 10);
+    assert.equal(applier.run(waitsFor(to)), false);
+    assert.equal(applier.run(waitsFor(to)), false, 'nobody waits any more');
+    assert.equal(applier.applied, 0, 'evaluated is not applied');
+    time.runTo(20 * to);
+  }
+  assert.deepEqual(calls, [['evaluate', 1], ['evaluate', 2]]); // biome-ignore format: one line
+  time.runTo(51);
+  assert.equal(woken, 1);
+  applier.allow(3, 10);
+  assert.ok(applier.run(waitsFor(3)), 'by time');
+  applier.allow(4, 100);
+  assert.ok(applier.run(waitsFor(0)), 'by bytes');
+  assert.deepEqual(calls.slice(2), [['apply', 3, true], ['apply', 4, false]]); // biome-ignore format: one line
+  assert.equal(applier.applied, 4);
 });
 
 test('tags: none is given twice while it is under way, and none is left without an answer', () => {

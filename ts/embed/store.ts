@@ -113,7 +113,7 @@ export class Store extends LinkedKeyValue {
   /**
    * What this replica has in memory, at once: stale in a cluster, and no I/O.
    *
-   * @returns undefined: there is no such key. null: not in memory, `get` finds out
+   * @returns undefined: there is no such key. null: not in memory, or answered and not written yet; `get` finds out
    * @throws TypeError, EraftError ERAFT_KEY_EMPTY, ERAFT_KEY_TOO_LARGE, ERAFT_CLOSED
    */
   peek(key: Bytes): Uint8Array<ArrayBuffer> | undefined | null {

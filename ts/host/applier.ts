@@ -5,8 +5,9 @@ import type { ReplicaLimits } from './options.js';
 const RUNS_MAX = 2; // handed to the apply thread: one at work, one behind it
 
 /**
- * When committed entries are applied. At once where somebody waits; else late and in bulk, since applying is most of the
- * cost of a write and costs half as much in large batches.
+ * When committed entries are evaluated, and when they are written. Evaluated at once where somebody waits for results, which
+ * costs little; written late and in bulk, since writing is most of the cost of a write and costs half as much in large
+ * batches. Where nobody waits for results, as on a follower, evaluation is as late as the write.
  *
  * Rule 4, apply ≤ min(commit, durable here), is the core's: `target` never runs ahead of what a Ready allowed.
  */
@@ -18,7 +19,8 @@ export class Applier {
   readonly #wake: () => void;
   readonly #runs: number[] = []; // last index of each run that is not known to be done
   #target: number;
-  #handed: number;
+  #evaluated: number; // handed over for their results
+  #handed: number; // handed over to be written
   #applied: number;
   #waitingBytes = 0;
   #due = false;
@@ -38,11 +40,12 @@ export class Applier {
     this.#clock = clock;
     this.#wake = wake;
     this.#target = applied;
+    this.#evaluated = applied;
     this.#handed = applied;
     this.#applied = applied;
   }
 
-  /** Really applied: what a read may count on. */
+  /** Really applied, which is written: what a read may count on. */
   get applied(): number {
     return this.#applied;
   }
@@ -51,7 +54,7 @@ export class Applier {
     return this.#target;
   }
 
-  /** All that may be applied is with the storage. */
+  /** All that may be written is with the storage. */
   get isIdle(): boolean {
     return this.#handed >= this.#target || this.#runs.length >= RUNS_MAX;
   }
@@ -62,13 +65,13 @@ export class Applier {
     this.#waitingBytes += bytes;
   }
 
-  /** Somebody waits. */
+  /** Somebody waits for the write. */
   demand(): void {
     this.#due = true;
   }
 
   /**
-   * Hands over what is due. Returns whether something was applied at once.
+   * Hands over what somebody waits for, and what is due. Returns whether something was applied at once.
    *
    * @param wantsResults - does somebody wait for the outcome of entries in (from, to]?
    */
@@ -77,17 +80,20 @@ export class Applier {
       this.#due = false;
       return false;
     }
-    const results = wantsResults(this.#handed, this.#target);
-    if (!this.#due && !results && this.#waitingBytes < this.#limits.applyLagBytesMax) {
-      this.#idle ??= this.#clock.after(this.#limits.applyIdleMs, () => {
-        this.#idle = null;
-        this.#due = true;
-        this.#wake();
-      });
-      return false;
+    const results = wantsResults(this.#evaluated, this.#target);
+    const due = this.#due || this.#waitingBytes >= this.#limits.applyLagBytesMax;
+    if (due && this.#runs.length < RUNS_MAX) return this.#apply(results);
+    if (results) {
+      this.#machine.evaluate(this.#group, this.#target);
+      this.#evaluated = this.#target;
     }
-    if (this.#runs.length >= RUNS_MAX) return false;
+    if (!due) this.#wait();
+    return false;
+  }
+
+  #apply(results: boolean): boolean {
     const to = this.#target;
+    this.#evaluated = to;
     this.#handed = to;
     this.#waitingBytes = 0;
     this.#due = false;
@@ -95,6 +101,14 @@ export class Applier {
     if (done) this.#applied = to;
     else this.#runs.push(to);
     return done;
+  }
+
+  #wait(): void {
+    this.#idle ??= this.#clock.after(this.#limits.applyIdleMs, () => {
+      this.#idle = null;
+      this.#due = true;
+      this.#wake();
+    });
   }
 
   /** Asks how far the apply thread is. Returns whether it got on. */

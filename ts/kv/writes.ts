@@ -18,7 +18,7 @@ interface Proposed {
 }
 
 /**
- * Writes on the leader: verified, gathered into this turn's record, proposed, and answered when the record is applied.
+ * Writes on the leader: verified, gathered into this turn's record, proposed, and answered when the record is evaluated.
  *
  * Waiters are matched by index and term, never by index alone: a leader that loses and regains its place may see another
  * leader's entry at an index that it had given to a write of its own.
@@ -87,7 +87,7 @@ export class Writes {
     return false;
   }
 
-  /** Answers what has been applied. Returns whether there was anything. */
+  /** Answers what has been evaluated. Returns whether there was anything. */
   drain(): boolean {
     let any = false;
     for (;;) {

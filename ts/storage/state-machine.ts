@@ -13,12 +13,20 @@ export const PEEK = { absent: -1, notInMemory: -2, needsRoom: -3 } as const;
 /**
  * What the log says, applied. Calls are made for a whole turn, not for a command.
  *
- * Applied records change data, sessions and applied index together; a crash never separates them.
+ * Applied records change data, sessions and applied index together; a crash never separates them. What was evaluated and
+ * not yet written is evaluated again after a crash, to the same end.
  */
 export interface StateMachine {
   /**
-   * Applies committed records up to `to`, in log order, each once. True: done when this returns. False: queued; `applied`
-   * tells when. With `wantResults` the results wait in `results`, for the thread that called.
+   * Evaluates committed records up to `to`, in log order, each once: their results wait in `results`, for the thread that
+   * called. Reads see nothing of it before `apply`. True: done when this returns. False: queued, `onProgress` tells when.
+   *
+   * @throws EraftError ERAFT_BAD_REQUEST for an index that is not on this disk, ERAFT_FAILED, ERAFT_CLOSED
+   */
+  evaluate(group: number, to: number): boolean;
+  /**
+   * Applies committed records up to `to`: evaluates those that are not, and writes them. True: done when this returns. False:
+   * queued; `applied` tells when. With `wantResults` those evaluated now leave results, as by `evaluate`.
    *
    * @throws EraftError ERAFT_BAD_REQUEST for an index that is not on this disk, ERAFT_FAILED, ERAFT_CLOSED
    */
@@ -57,6 +65,14 @@ export class NativeStateMachine implements StateMachine {
 
   constructor(engine: Engine) {
     this.#engine = engine;
+  }
+
+  evaluate(group: number, to: number): boolean {
+    try {
+      return this.#engine.evaluate(group, to);
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
   }
 
   apply(group: number, to: number, wantResults: boolean): boolean {

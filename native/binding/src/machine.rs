@@ -10,7 +10,19 @@ use crate::engine::Engine;
 
 #[napi]
 impl Engine {
-    /// Applies committed and durable records up to `to`, in order. True: done, inline. False: queued; `applied` tells.
+    /// Evaluates committed and durable records up to `to`, in order, for their results. True: done, inline. False: queued, and
+    /// `onProgress` tells.
+    ///
+    /// Throws ERAFT_BAD_REQUEST for an index that is not on this disk.
+    #[napi(catch_unwind)]
+    pub fn evaluate(&self, group: u32, to: f64) -> Result<bool, ErrorCode> {
+        self.attachment
+            .evaluate(group, integer("to", to)?)
+            .map_err(to_js)
+    }
+
+    /// Applies committed and durable records up to `to`, in order: evaluates and writes them. True: done, inline. False: queued;
+    /// `applied` tells.
     ///
     /// Throws ERAFT_BAD_REQUEST for an index that is not on this disk.
     #[napi(catch_unwind)]
@@ -20,7 +32,7 @@ impl Engine {
             .map_err(to_js)
     }
 
-    /// Takes results of applied records, in log order: { index u64, term u64, batches u32, bytes u32, group u32, zero u32 },
+    /// Takes results of evaluated records, in log order: { index u64, term u64, batches u32, bytes u32, group u32, zero u32 },
     /// then for each batch { length u32, zero u32, ResultBatch, padding to 8 }. Returns the bytes written, whole records
     /// only; 0: none; -n: n bytes of room are needed.
     #[napi(catch_unwind)]
@@ -82,8 +94,8 @@ impl Engine {
         Ok(self.attachment.answers(room(&mut out, out_start)?))
     }
 
-    /// A value from memory, as of now: its bytes written to `out`; -1 absent; -2 not in memory; -3 - n: n bytes of room
-    /// are needed.
+    /// A value from memory, as of now: its bytes written to `out`; -1 absent; -2 not in memory, or answered and not yet
+    /// written; -3 - n: n bytes of room are needed.
     #[napi(catch_unwind)]
     pub fn peek(
         &self,

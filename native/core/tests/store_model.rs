@@ -1,4 +1,5 @@
-//! The store against a plain model: random bursts of every command and of sessions, with a crash between any two.
+//! The store against a plain model: random records of every command and of sessions, evaluated and written wherever it falls,
+//! with a crash between any two.
 
 use eraft_core::command::verify_batch;
 use eraft_core::store::{ApplyMode, StoreError, StoreLimits};
@@ -26,8 +27,10 @@ const LIMITS: fn() -> StoreLimits = || StoreLimits {
 enum Step {
     /// A record with these batches; not applied yet.
     Record(Vec<Draft>),
-    /// What was recorded, as one burst.
-    Apply,
+    /// What was recorded is evaluated, into the open burst.
+    Evaluate,
+    /// The open burst is written, or that fails.
+    Write(bool),
     Flush,
     /// What a crash lost is applied again, this many records in one burst.
     Crash(usize),
@@ -141,7 +144,8 @@ fn scan() -> impl Strategy<Value = Scan> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => prop::collection::vec(draft(), 1..4).prop_map(Step::Record),
-        4 => Just(Step::Apply),
+        6 => Just(Step::Evaluate),
+        3 => any::<bool>().prop_map(Step::Write),
         1 => Just(Step::Flush),
         2 => (1usize..4).prop_map(Step::Crash),
         2 => scan().prop_map(Step::Scan),
@@ -183,8 +187,11 @@ struct Pair {
     registered: Vec<u64>,
     /// What the model says about each record.
     expected: Vec<Vec<Reply>>,
-    /// Records that the store has applied since it was created.
-    applied: usize,
+    /// Records that the store has evaluated since it was created, and how many of them reads see.
+    evaluated: usize,
+    written: usize,
+    /// A write was refused, and no other has come since.
+    closed: bool,
 }
 
 impl Pair {
@@ -199,7 +206,9 @@ impl Pair {
             model,
             registered: Vec::new(),
             expected: Vec::new(),
-            applied: 0,
+            evaluated: 0,
+            written: 0,
+            closed: false,
         }
     }
 
@@ -251,51 +260,70 @@ impl Pair {
         self.expected.push(expected);
     }
 
-    /// Applies the next `count` records as one burst and compares every reply.
-    fn apply(&mut self, count: usize) -> Result<(), TestCaseError> {
-        let end = self.expected.len().min(self.applied + count);
-        let bytes = self.machine.records[self.applied..end].concat();
+    /// Evaluates the next `count` records and compares every reply.
+    fn evaluate(&mut self, count: usize) -> Result<(), TestCaseError> {
+        let end = self.expected.len().min(self.evaluated + count);
+        let bytes = self.machine.records[self.evaluated..end].concat();
         let mut results = Vec::new();
-        // As on the JS thread first; what is not in memory then goes to another.
-        let mode = ApplyMode {
+        // As on the JS thread first; what is not in memory then goes to another, and what waits for a write to the writer.
+        let inline = ApplyMode {
             results: true,
             no_slowdown: true,
         };
-        let done = match self
-            .machine
-            .store()
-            .apply(GROUP, &mut views(&bytes), mode, &mut results)
-        {
-            Err(StoreError::Busy) => {
+        let mut done = Err(StoreError::Busy);
+        for mode in [inline, stores::WITH_RESULTS] {
+            if done == Err(StoreError::Busy) {
                 prop_assert!(results.is_empty());
-                self.machine.store().apply(
-                    GROUP,
-                    &mut views(&bytes),
-                    stores::WITH_RESULTS,
-                    &mut results,
-                )
+                let store = self.machine.store();
+                done = store.evaluate(GROUP, &mut views(&bytes), mode, &mut results);
             }
-            done => done,
-        };
-        prop_assert_eq!(done.map(|applied| applied.index), Ok(end as u64));
+        }
+        if done == Err(StoreError::Busy) {
+            prop_assert!(self.closed, "nothing waits to be written");
+            self.write()?;
+            return self.evaluate(count);
+        }
+        prop_assert_eq!(done.map(|evaluated| evaluated.index), Ok(end as u64));
         let found: Vec<_> = replies(&results)
             .into_iter()
             .map(|(_, replies)| replies)
             .collect();
-        prop_assert_eq!(&found[..], &self.expected[self.applied..end]);
-        self.applied = end;
+        prop_assert_eq!(&found[..], &self.expected[self.evaluated..end]);
+        self.evaluated = end;
+        prop_assert_eq!(self.machine.applied().index, self.written as u64);
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), TestCaseError> {
+        let written = self.machine.store().write(GROUP, false);
+        prop_assert_eq!(written, Ok(self.machine.applied()));
+        (self.written, self.closed) = (self.evaluated, false);
+        prop_assert_eq!(self.machine.applied().index, self.written as u64);
+        Ok(())
+    }
+
+    fn refused_write(&mut self) -> Result<(), TestCaseError> {
+        self.machine.disk.refuse_writes(1);
+        let written = self.machine.store().write(GROUP, false);
+        self.machine.disk.refuse_writes(0);
+        let nothing_to_write = self.written == self.evaluated;
+        prop_assert_eq!(written.is_ok(), nothing_to_write);
+        self.closed = !nothing_to_write;
+        prop_assert_eq!(self.machine.applied().index, self.written as u64);
         Ok(())
     }
 
     fn apply_all(&mut self) -> Result<(), TestCaseError> {
-        self.apply(self.expected.len())
+        self.evaluate(self.expected.len())?;
+        self.write()
     }
 
     fn crash(&mut self, burst: usize) -> Result<(), TestCaseError> {
         self.machine.reopen();
-        self.applied = self.machine.applied().index as usize;
-        while self.applied < self.expected.len() {
-            self.apply(burst)?;
+        self.written = self.machine.applied().index as usize;
+        (self.evaluated, self.closed) = (self.written, false);
+        while self.evaluated < self.expected.len() {
+            self.evaluate(burst)?;
         }
         Ok(())
     }
@@ -352,7 +380,9 @@ proptest! {
         for step in &steps {
             match step {
                 Step::Record(drafts) => pair.record(drafts),
-                Step::Apply => pair.apply_all()?,
+                Step::Evaluate => pair.evaluate(steps.len())?,
+                Step::Write(false) => pair.refused_write()?,
+                Step::Write(true) => pair.write()?,
                 Step::Flush => pair.machine.store().flush().unwrap(),
                 Step::Crash(burst) => pair.crash(*burst)?,
                 Step::Scan(scan) => {
@@ -364,6 +394,7 @@ proptest! {
         pair.apply_all()?;
         pair.check()?;
         pair.crash(2)?;
+        pair.write()?;
         pair.check()?;
     }
 }

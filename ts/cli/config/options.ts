@@ -136,7 +136,7 @@ export const OPTIONS: readonly Option[] = [
   storage('readThreads', limit, 'Threads for reads that are not found in memory.'),
   storage('directIo', flag, 'Write the log past the page cache of the system.'),
   storage('frameBytesMax', size, 'One write to the log takes no further record beyond this.'),
-  storage('inlineBytesMax', bytes(0), 'A smaller burst may be applied on the JavaScript thread. 0: never.'),
+  storage('inlineBytesMax', bytes(0), 'A smaller burst may be written on the JavaScript thread. 0: never.'),
   storage('queueBytesMax', size, 'Log bytes that wait for the disk. More: ERAFT_OVERLOADED.'),
   storage('resultsBytesMax', size, 'Results that wait to be sent; above it, apply waits.'),
   storage('answersBytesMax', size, 'Answers of reads that wait to be sent. More: ERAFT_OVERLOADED.'),
@@ -162,8 +162,8 @@ export const OPTIONS: readonly Option[] = [
     bytes(-1),
     'A larger log makes the store flush, so that the log can be cut. -1: never for this reason.',
   ),
-  replica('applyLagBytesMax', size, 'A follower applies when so many log bytes wait.'),
-  replica('applyIdleMs', milliseconds, 'A follower applies when something has waited so long.'),
+  replica('applyLagBytesMax', size, 'The store is written when so many log bytes wait for it.'),
+  replica('applyIdleMs', milliseconds, 'The store is written when something has waited so long for it.'),
 
   general(
     'server',

@@ -24,7 +24,11 @@ use crate::wal::{Wal, WalError};
 /// One group, as the engine follows it.
 pub(crate) struct Group {
     pub id: u32,
-    /// Really applied: what a read may count on.
+    /// In the store's memory, or written: what follows is evaluated upon it.
+    pub evaluated: AtomicU64,
+    /// The last record whose results were given out.
+    pub answered: AtomicU64,
+    /// Really applied, which is written: what a read may count on.
     pub applied: AtomicU64,
     pub revision: AtomicU64,
     /// What the owner of the log allows to be forgotten; done as far as the store has flushed.
@@ -43,6 +47,8 @@ impl Group {
     pub fn new(id: u32, applied: u64, revision: u64, durable: u64) -> Group {
         Group {
             id,
+            evaluated: AtomicU64::new(applied),
+            answered: AtomicU64::new(applied),
             applied: AtomicU64::new(applied),
             revision: AtomicU64::new(revision),
             truncatable: AtomicU64::new(0),

@@ -45,6 +45,11 @@ pub fn memory_files(name: &str) -> Result<Arc<MemoryFileSystem>, EngineError> {
     Ok(disk(name)?.files)
 }
 
+/// The store's files on the disk of this name, for those who choose faults.
+pub fn memory_store(name: &str) -> Result<MemoryDisk, EngineError> {
+    Ok(disk(name)?.store)
+}
+
 /// The power fails while no engine has the disk open: during an opening that did not succeed.
 pub fn crash_memory(name: &str, seed: u64) -> Result<(), EngineError> {
     let crashed = disk(name)?.files.crash(seed);

@@ -30,7 +30,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::attachment::{Attachment, Progress, ReadOutcome, Stats};
 use self::core::Core;
-pub use self::disk::{crash_memory, forget_memory, memory_files};
+pub use self::disk::{crash_memory, forget_memory, memory_files, memory_store};
 pub use self::error::{EngineError, ErrorCode};
 pub use self::identity::{IDENTITY_BYTES, IDENTITY_FILE, Identity, parse_cluster};
 pub use self::lock::LOCK_FILE;
@@ -118,7 +118,11 @@ impl Engine {
         core.reading.clear();
         core.applying.clear();
         if flush && core.failure().is_none() {
-            let _ = core.store.flush(); // the log has everything that a refused flush leaves out
+            // The log has everything that a refused write or flush leaves out.
+            for group in core.groups.read().keys() {
+                let _ = core.store.write(*group, false);
+            }
+            let _ = core.store.flush();
         }
         let _ = core.wal.close(); // the mark is a help for recovery, not a promise
     }

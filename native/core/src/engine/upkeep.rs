@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Upkeep {
     asked: Mutex<Asked>,
     wake: Condvar,
-    /// Log bytes applied since the last flush was asked for.
+    /// Log bytes evaluated since the last flush was asked for.
     unflushed_bytes: AtomicU64,
     pub apply_runs: AtomicU64,
     pub flush_runs: AtomicU64,
@@ -53,9 +53,8 @@ impl Upkeep {
         self.wake.notify_all();
     }
 
-    /// Counts a burst; asks for a flush when the log has grown enough since the last one.
-    pub fn applied(&self, core: &Core, bytes: usize) {
-        self.apply_runs.fetch_add(1, Ordering::Relaxed);
+    /// Counts evaluated log bytes; asks for a flush when there are enough since the last one.
+    pub fn evaluated(&self, core: &Core, bytes: usize) {
         let unflushed = self
             .unflushed_bytes
             .fetch_add(bytes as u64, Ordering::Relaxed)

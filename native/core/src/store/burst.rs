@@ -1,16 +1,13 @@
-//! Consecutive records of one group, evaluated in log order and then written as one.
-//!
-//! Nothing outside of the burst changes before `write` has succeeded.
+//! Consecutive records of one group, evaluated in log order into the open burst.
 
 use rocksdb::{DBPinnableSlice, ReadOptions};
 
-use super::arena::Arena;
-use super::database::{Database, encode_applied};
-use super::drafts::{Draft, Drafts, Verdict, open_results};
+use super::database::Database;
+use super::drafts::{Verdict, open_results};
 use super::encode::{ResultHead, result_batch};
-use super::keys::{APPLIED, PREFIX_BYTES, data_prefix, metadata_prefix, open_value};
-use super::overlay::{Overlay, Value, Write};
-use super::representation::Representation;
+use super::keys::{PREFIX_BYTES, data_prefix, open_value};
+use super::open_burst::OpenBurst;
+use super::overlay::{Overlay, Value};
 use super::rows::Rows;
 use super::sessions::{Kept, SessionTable};
 use super::{Applied, ApplyMode, StoreError, StoreLimits};
@@ -28,27 +25,26 @@ const STATUS_UNKNOWN: u8 = 1;
 const STATUS_GAP: u8 = 2;
 const STATUS_FORGOTTEN: u8 = 3;
 
-/// What a burst works with and does not change.
+/// What evaluation works with and does not change.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) database: &'a Database,
     pub(super) sessions: &'a SessionTable,
-    pub(super) arena: &'a Arena,
     pub(super) group: u32,
     pub(super) mode: ApplyMode,
     pub(super) limits: StoreLimits,
+    /// A closed burst is not written yet: RocksDB must not be asked what a key holds.
+    pub(super) is_behind: bool,
 }
 
+/// Takes records into the open burst.
 pub(super) struct Burst<'a> {
     pub(super) context: Context<'a>,
-    pub(super) overlay: Overlay<'a>,
+    pub(super) open: &'a mut OpenBurst,
     pub(super) rows: Rows,
-    drafts: Drafts<'a>,
-    applied: Applied,
     /// Position in the overlay where the record began.
     record_from: usize,
     record_made: usize,
-    stored_bytes: usize,
     key: Vec<u8>,
 }
 
@@ -62,7 +58,7 @@ pub(super) enum Current<'d> {
 
 impl Current<'_> {
     /// Revision and value, if there is an entry.
-    pub(super) fn entry<'s>(&'s self, overlay: &'s Overlay<'_>) -> Option<(u64, &'s [u8])> {
+    pub(super) fn entry<'s>(&'s self, overlay: &'s Overlay) -> Option<(u64, &'s [u8])> {
         match self {
             Current::Absent => None,
             Current::Written(at) => {
@@ -76,23 +72,20 @@ impl Current<'_> {
 }
 
 impl<'a> Burst<'a> {
-    pub(super) fn new(context: Context<'a>, applied: Applied, writes: Vec<Write<'a>>) -> Burst<'a> {
+    pub(super) fn new(context: Context<'a>, open: &'a mut OpenBurst) -> Burst<'a> {
         Burst {
             context,
-            overlay: Overlay::new(writes),
+            open,
             rows: Rows::default(),
-            drafts: Drafts::new(context.sessions, context.limits.sessions_max),
-            applied,
             record_from: 0,
             record_made: 0,
-            stored_bytes: 0,
             key: data_prefix(context.group).to_vec(),
         }
     }
 
     /// Whether the burst should be written before it takes another record.
     pub(super) fn is_large(&self, result_bytes: usize) -> bool {
-        self.overlay.bytes() + self.stored_bytes + result_bytes >= BURST_BYTES_MAX
+        self.open.bytes() + result_bytes >= BURST_BYTES_MAX
     }
 
     /// Evaluates one record. With `mode.results`, appends to `out`:
@@ -103,12 +96,12 @@ impl<'a> Burst<'a> {
     /// ```
     pub(super) fn record(
         &mut self,
-        record: RecordView<'a>,
+        record: RecordView<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
         let header = record.header();
         self.check(&header)?;
-        self.record_from = self.overlay.writes().len();
+        self.record_from = self.open.overlay.writes().len();
         self.record_made = 0;
         self.rows.begin_record();
         let start = out.len();
@@ -133,10 +126,11 @@ impl<'a> Burst<'a> {
             out[start + 20..start + 24].copy_from_slice(&bytes.to_le_bytes());
         }
         let revision = self
+            .open
             .applied
             .revision
             .max(header.next_revision().saturating_sub(1));
-        self.applied = Applied {
+        self.open.applied = Applied {
             index: header.index,
             term: header.term,
             revision,
@@ -146,7 +140,7 @@ impl<'a> Burst<'a> {
 
     /// The record is the next one of this group.
     fn check(&self, header: &Header) -> Result<(), StoreError> {
-        let before = &self.applied;
+        let before = &self.open.applied;
         if header.group != self.context.group
             || header.index != before.index + 1
             || header.term < before.term
@@ -171,7 +165,7 @@ impl<'a> Burst<'a> {
     /// The batches of a commands record; returns how many.
     fn payload(
         &mut self,
-        payload: &'a [u8],
+        payload: &[u8],
         header: &Header,
         out: &mut Vec<u8>,
     ) -> Result<u32, StoreError> {
@@ -207,32 +201,32 @@ impl<'a> Burst<'a> {
 
     fn batch(
         &mut self,
-        batch: &BatchView<'a>,
+        batch: &BatchView<'_>,
         revision: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
         if batch.session == 0 {
             if batch.register {
-                self.drafts.register(revision);
+                let sessions_max = self.context.limits.sessions_max;
+                let table = self.context.sessions;
+                self.open.drafts.register(table, sessions_max, revision);
             } else {
                 self.evaluate(batch, revision, self.context.mode.results)?;
             }
             self.reply(out, batch, STATUS_APPLIED, revision, 0);
             return Ok(());
         }
-        let (verdict, last_sequence) = self.drafts.admit(batch, revision);
+        let (verdict, last_sequence) =
+            self.open
+                .drafts
+                .admit(self.context.sessions, batch, revision);
         match verdict {
             Verdict::Unknown => self.refuse(out, batch, STATUS_UNKNOWN, 0),
             Verdict::Gap => self.refuse(out, batch, STATUS_GAP, last_sequence),
             Verdict::Forgotten => self.refuse(out, batch, STATUS_FORGOTTEN, last_sequence),
             Verdict::Apply => {
                 self.evaluate(batch, revision, true)?;
-                self.drafts.applied(batch, revision, &self.rows);
-                self.stored_bytes += if batch.plain {
-                    0
-                } else {
-                    self.rows.results().len() + self.rows.data().len()
-                };
+                self.open.keep(batch, revision, &self.rows);
                 self.reply(out, batch, STATUS_APPLIED, revision, last_sequence);
             }
             Verdict::Again(answer) if self.context.mode.results => {
@@ -306,10 +300,13 @@ impl<'a> Burst<'a> {
             result_batch(out, head, &[], &[]);
             return Ok(());
         }
-        if let Some(stored) = self.drafts.results_of(batch) {
+        if let Some(stored) = self.open.drafts.results_of(batch) {
             let (results, data) = open_results(stored)?;
             result_batch(out, head, results, data);
             return Ok(());
+        }
+        if self.context.is_behind {
+            return Err(StoreError::Busy);
         }
         let stored = self.context.database.session_result(
             self.context.group,
@@ -331,10 +328,13 @@ impl<'a> Burst<'a> {
         }
     }
 
-    /// What `key` holds now: what the burst wrote last, or what RocksDB has. `Busy` when that waits for a disk.
+    /// What `key` holds now: what the burst wrote last, or what RocksDB has. `Busy` when that waits, for a disk or a write.
     pub(super) fn current(&mut self, key: &[u8]) -> Result<Current<'a>, StoreError> {
-        if let Some(at) = self.overlay.find(key) {
+        if let Some(at) = self.open.overlay.find(key) {
             return Ok(Current::Written(at));
+        }
+        if self.context.is_behind {
+            return Err(StoreError::Busy);
         }
         self.key.truncate(PREFIX_BYTES);
         self.key.extend_from_slice(key);
@@ -354,7 +354,7 @@ impl<'a> Burst<'a> {
         match current {
             Current::Written(at) => {
                 *at >= self.record_from
-                    && matches!(self.overlay.writes()[*at].value, Value::Buffer { .. })
+                    && matches!(self.open.overlay.writes()[*at].value, Value::Buffer { .. })
             }
             _ => false,
         }
@@ -370,25 +370,5 @@ impl<'a> Burst<'a> {
     /// For undoing a transaction: what it was charged is given back.
     pub(super) fn made(&mut self) -> &mut usize {
         &mut self.record_made
-    }
-
-    /// Fills `batch` with everything that the burst has changed, applied index included.
-    pub(super) fn write(&mut self, batch: &mut Representation) -> Applied {
-        let group = self.context.group;
-        batch.clear();
-        batch.put(
-            &metadata_prefix(group),
-            APPLIED,
-            &encode_applied(self.applied),
-            &[],
-        );
-        self.drafts.write(group, batch);
-        batch.overlay(&data_prefix(group), &self.overlay);
-        self.applied
-    }
-
-    /// What is to be taken over, and memory to be used again.
-    pub(super) fn into_parts(self) -> (Vec<Draft>, Vec<Write<'a>>) {
-        (self.drafts.into_inner(), self.overlay.into_writes())
     }
 }

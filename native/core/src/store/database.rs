@@ -10,7 +10,7 @@ use rocksdb::{
 use super::keys::{
     APPLIED, applied_key, identity_key, metadata_prefix, session_prefix, session_result,
 };
-use super::{Applied, StoreError, StoreOptions};
+use super::{Applied, MemoryDisk, StoreError, StoreOptions};
 
 /// Of keys and values; docs/log-format.md.
 const FORMAT: u32 = 1;
@@ -24,6 +24,7 @@ pub(super) struct Database {
     pub(super) read_all: ReadOptions,
     pub(super) read_memory: ReadOptions,
     read_persisted: ReadOptions,
+    memory: Option<MemoryDisk>,
 }
 
 impl Database {
@@ -43,6 +44,7 @@ impl Database {
             read_all: ReadOptions::default(),
             read_memory: tier(ReadTier::BlockCache),
             read_persisted: tier(ReadTier::Persisted),
+            memory: options.memory.clone(),
         };
         database.identify(identity)?;
         Ok(database)
@@ -81,6 +83,10 @@ impl Database {
 
     /// `no_slowdown`: `Busy` instead of waiting; nothing is written then.
     pub(super) fn write(&self, batch: WriteBatch, no_slowdown: bool) -> Result<(), StoreError> {
+        if self.memory.as_ref().is_some_and(MemoryDisk::refuses) {
+            let what = "the disk was told to refuse".to_owned();
+            return Err(StoreError::Io { what });
+        }
         let options = if no_slowdown {
             &self.write_no_slowdown
         } else {

@@ -12,23 +12,23 @@ use rocksdb::{DBRawIterator, ErrorKind, ReadOptions, ReadTier};
 use super::StoreError;
 use super::burst::Burst;
 use super::keys::{PREFIX_BYTES, data_end, data_prefix};
-use super::overlay::{Lookup, Value};
+use super::overlay::Lookup;
 use super::rows::{OVER_LIMIT, Outcome};
 use crate::command::{Command, flag};
 
 /// What a deleted key costs besides its bytes.
 const KEY_BYTES: usize = 32;
 
-impl<'a> Burst<'a> {
+impl Burst<'_> {
     pub(super) fn delete_range(
         &mut self,
-        command: &Command<'a>,
+        command: &Command<'_>,
         revision: u64,
     ) -> Result<(), StoreError> {
         let outcome = match self.keys_to_delete(command)? {
             Some(keys) if self.charge(keys.iter().map(|key| key.len() + KEY_BYTES).sum()) => {
                 for key in &keys {
-                    self.overlay.push(key, revision, Value::Absent);
+                    self.open.overlay.delete(key, revision);
                 }
                 Outcome::number(keys.len() as i64)
             }
@@ -41,11 +41,14 @@ impl<'a> Burst<'a> {
     /// None: more than one command may delete.
     fn keys_to_delete(
         &mut self,
-        command: &Command<'a>,
-    ) -> Result<Option<Vec<&'a [u8]>>, StoreError> {
+        command: &Command<'_>,
+    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         let (first, end) = (command.key, command.value);
         if command.number == 0 || (!end.is_empty() && first >= end) {
             return Ok(Some(Vec::new()));
+        }
+        if self.context.is_behind {
+            return Err(StoreError::Busy);
         }
         let from_end = command.flags & flag::FROM_END != 0;
         let options = range_options(
@@ -66,35 +69,24 @@ impl<'a> Burst<'a> {
         let keys_max = self.context.limits.delete_range_keys_max;
         let limit = usize::try_from(command.number).ok();
         let take = limit.unwrap_or(keys_max + 1); // one more than allowed tells that there are more
-        let arena = self.context.arena;
-        let (written, lookup) = self.overlay.keys_within(bounds);
+        let (written, lookup) = self.open.overlay.keys_within(bounds);
         let keys = if from_end {
-            merge(
-                written.rev(),
-                &lookup,
-                stored,
-                Ordering::Greater,
-                take,
-                |key| arena.copy(key),
-            )
+            merge(written.rev(), &lookup, stored, Ordering::Greater, take)
         } else {
-            merge(written, &lookup, stored, Ordering::Less, take, |key| {
-                arena.copy(key)
-            })
+            merge(written, &lookup, stored, Ordering::Less, take)
         }?;
         Ok((limit.is_some() || keys.len() <= keys_max).then_some(keys))
     }
 }
 
 /// The first `take` keys that are there, of the burst's own and the stored ones, both sorted so that `first` comes first.
-fn merge<'a>(
-    written: impl Iterator<Item = &'a [u8]>,
-    lookup: &Lookup<'_, 'a>,
+fn merge<'o>(
+    written: impl Iterator<Item = &'o [u8]>,
+    lookup: &Lookup<'o>,
     mut stored: StoredKeys<'_>,
     first: Ordering,
     take: usize,
-    keep: impl Fn(&[u8]) -> &'a [u8],
-) -> Result<Vec<&'a [u8]>, StoreError> {
+) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut written: Peekable<_> = written.peekable();
     let mut keys = Vec::new();
     while keys.len() < take {
@@ -109,10 +101,10 @@ fn merge<'a>(
             let key = written.next().expect("peeked");
             // What the burst has done to the key counts, whatever RocksDB has.
             if lookup.present(key) {
-                keys.push(key);
+                keys.push(key.to_vec());
             }
         } else if let Some(key) = stored.key() {
-            keys.push(keep(key));
+            keys.push(key.to_vec());
         }
         if on_disk {
             stored.advance();

@@ -1,4 +1,4 @@
-//! What a burst has done to sessions, beside the table: forgotten when the burst fails, taken over when it is written.
+//! What the open burst has done to sessions, upon the table, which takes it over when the burst is closed.
 
 use rustc_hash::FxHashMap;
 
@@ -13,6 +13,8 @@ use crate::command::limits::SESSION_RESULT_BYTES_MAX;
 /// A session that the burst has touched.
 pub(super) struct Draft {
     pub(super) id: u64,
+    /// The call that has changed it last.
+    call: u64,
     pub(super) evicted: bool,
     pub(super) sequence: u64,
     pub(super) acknowledged: u64,
@@ -38,57 +40,123 @@ pub(super) enum Verdict {
     Forgotten,
 }
 
-pub(super) struct Drafts<'t> {
-    table: &'t SessionTable,
+/// The sessions that the open burst has touched, upon the table of all.
+#[derive(Default)]
+pub(super) struct Drafts {
     drafts: Vec<Draft>,
     by_id: FxHashMap<u64, u32>,
     live: usize,
-    sessions_max: usize,
     /// Every session of the table used before this is in `drafts`.
     untouched_from: u64,
+    call: Call,
 }
 
-impl<'t> Drafts<'t> {
-    pub(super) fn new(table: &'t SessionTable, sessions_max: usize) -> Drafts<'t> {
+/// What one call of evaluate has changed, to be undone when it fails.
+#[derive(Default)]
+struct Call {
+    number: u64,
+    drafts: usize,
+    live: usize,
+    untouched_from: u64,
+    /// Drafts of earlier calls, as they were: each once.
+    before: Vec<(u32, Before)>,
+}
+
+struct Before {
+    evicted: bool,
+    sequence: u64,
+    acknowledged: u64,
+    last_used: u64,
+    added: usize,
+    results: usize,
+}
+
+impl Drafts {
+    pub(super) fn new(table: &SessionTable) -> Drafts {
         Drafts {
-            table,
-            drafts: Vec::new(),
-            by_id: FxHashMap::default(),
             live: table.sessions.len(),
-            sessions_max,
-            untouched_from: 0,
+            ..Drafts::default()
         }
+    }
+
+    /// Sessions, those of the table included.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// A call begins: what it changes can be undone.
+    pub(super) fn begin(&mut self) {
+        self.call.number += 1;
+        self.call.drafts = self.drafts.len();
+        self.call.live = self.live;
+        self.call.untouched_from = self.untouched_from;
+        self.call.before.clear();
+    }
+
+    /// Everything is again as it was at `begin`.
+    pub(super) fn undo(&mut self) {
+        for draft in self.drafts.drain(self.call.drafts..) {
+            self.by_id.remove(&draft.id);
+        }
+        for (at, before) in self.call.before.drain(..) {
+            let draft = &mut self.drafts[at as usize];
+            draft.evicted = before.evicted;
+            draft.sequence = before.sequence;
+            draft.acknowledged = before.acknowledged;
+            draft.last_used = before.last_used;
+            draft.added.truncate(before.added);
+            draft.results.truncate(before.results);
+        }
+        self.live = self.call.live;
+        self.untouched_from = self.call.untouched_from;
+    }
+
+    /// A draft that is about to change.
+    fn touch(&mut self, at: u32) -> &mut Draft {
+        let draft = &mut self.drafts[at as usize];
+        if draft.call != self.call.number {
+            draft.call = self.call.number;
+            let before = Before {
+                evicted: draft.evicted,
+                sequence: draft.sequence,
+                acknowledged: draft.acknowledged,
+                last_used: draft.last_used,
+                added: draft.added.len(),
+                results: draft.results.len(),
+            };
+            self.call.before.push((at, before));
+        }
+        draft
     }
 
     /// A new session, whose id is the revision of its registration. The one unused for longest gives way.
     ///
     /// Which one that is follows from the log alone: `last_used` are revisions, and every session that this burst has
     /// touched was used later than every one that it has not.
-    pub(super) fn register(&mut self, id: u64) {
-        while self.live >= self.sessions_max {
-            self.evict();
+    pub(super) fn register(&mut self, table: &SessionTable, sessions_max: usize, id: u64) {
+        while self.live >= sessions_max {
+            self.evict(table);
         }
         self.live += 1;
         self.insert(id, None).last_used = id;
     }
 
-    fn evict(&mut self) {
-        let victim = self
-            .table
+    fn evict(&mut self, table: &SessionTable) {
+        let victim = table
             .order
             .range(self.untouched_from..)
             .find(|(_, id)| !self.by_id.contains_key(id));
         match victim.map(|(&used, &id)| (used, id)) {
             Some((used, id)) => {
                 self.untouched_from = used + 1;
-                self.insert(id, self.table.sessions.get(&id)).evicted = true;
+                self.insert(id, table.sessions.get(&id)).evicted = true;
             }
             None => {
                 self.untouched_from = u64::MAX;
-                let live = self.drafts.iter_mut().filter(|draft| !draft.evicted);
-                live.min_by_key(|draft| draft.last_used)
-                    .expect("a session to give way")
-                    .evicted = true;
+                let live = (0..).zip(&self.drafts).filter(|(_, draft)| !draft.evicted);
+                let oldest = live.min_by_key(|(_, draft)| draft.last_used);
+                let (at, _) = oldest.expect("a session to give way");
+                self.touch(at).evicted = true;
             }
         }
         self.live -= 1;
@@ -98,6 +166,7 @@ impl<'t> Drafts<'t> {
         self.by_id.insert(id, self.drafts.len() as u32);
         self.drafts.push(Draft {
             id,
+            call: self.call.number,
             evicted: false,
             sequence: base.map_or(0, |base| base.sequence),
             acknowledged: base.map_or(0, |base| base.acknowledged),
@@ -108,18 +177,23 @@ impl<'t> Drafts<'t> {
         self.drafts.last_mut().expect("just pushed")
     }
 
-    fn draft(&mut self, id: u64) -> Option<&mut Draft> {
+    fn draft(&mut self, table: &SessionTable, id: u64) -> Option<&mut Draft> {
         if let Some(&at) = self.by_id.get(&id) {
-            return Some(&mut self.drafts[at as usize]);
+            return Some(self.touch(at));
         }
-        let base = self.table.sessions.get(&id)?;
+        let base = table.sessions.get(&id)?;
         Some(self.insert(id, Some(base)))
     }
 
     /// The verdict on a batch, and the session's last applied sequence after it. Naming a session is using it.
-    pub(super) fn admit(&mut self, batch: &BatchView<'_>, first_revision: u64) -> (Verdict, u64) {
-        let table = self.table;
-        let Some(draft) = self.draft(batch.session).filter(|draft| !draft.evicted) else {
+    pub(super) fn admit(
+        &mut self,
+        table: &SessionTable,
+        batch: &BatchView<'_>,
+        first_revision: u64,
+    ) -> (Verdict, u64) {
+        let draft = self.draft(table, batch.session);
+        let Some(draft) = draft.filter(|draft| !draft.evicted) else {
             return (Verdict::Unknown, 0);
         };
         draft.last_used = first_revision;
@@ -145,7 +219,8 @@ impl<'t> Drafts<'t> {
 
     /// What came of a batch that `admit` let through.
     pub(super) fn applied(&mut self, batch: &BatchView<'_>, first_revision: u64, rows: &Rows) {
-        let draft = self.draft(batch.session).expect("admitted");
+        let at = self.by_id[&batch.session];
+        let draft = self.touch(at);
         let kept = if batch.plain {
             Kept::Plain
         } else if rows.results().len() + rows.data().len() > SESSION_RESULT_BYTES_MAX {
@@ -171,13 +246,13 @@ impl<'t> Drafts<'t> {
             .map(|(_, bytes)| &bytes[..])
     }
 
-    /// Appends one write for each touched session, and those of its stored results.
-    pub(super) fn write(&mut self, group: u32, out: &mut Representation) {
+    /// Appends one write for each touched session, and those of its stored results; then the table takes the drafts over.
+    pub(super) fn close(mut self, table: &mut SessionTable, group: u32, out: &mut Representation) {
         let prefix = session_prefix(group);
         self.drafts.sort_unstable_by_key(|draft| draft.id);
         let mut head = Vec::new();
         for draft in &self.drafts {
-            let base = self.table.sessions.get(&draft.id);
+            let base = table.sessions.get(&draft.id);
             if draft.evicted && base.is_some() {
                 out.delete(&prefix, &session_head(draft.id));
             } else if !draft.evicted {
@@ -191,13 +266,8 @@ impl<'t> Drafts<'t> {
             } else {
                 draft.acknowledged
             };
-            for sequence in self
-                .table
-                .sessions
-                .get(&draft.id)
-                .into_iter()
-                .flat_map(|base| base.stored_up_to(gone))
-            {
+            let base = table.sessions.get(&draft.id).into_iter();
+            for sequence in base.flat_map(|base| base.stored_up_to(gone)) {
                 out.delete(&prefix, &session_result(draft.id, sequence));
             }
             for (sequence, bytes) in draft
@@ -208,11 +278,7 @@ impl<'t> Drafts<'t> {
                 out.put(&prefix, &session_result(draft.id, *sequence), bytes, &[]);
             }
         }
-    }
-
-    /// For `SessionTable::commit`, once the burst is written.
-    pub(super) fn into_inner(self) -> Vec<Draft> {
-        self.drafts
+        table.commit(self.drafts);
     }
 }
 

@@ -4,7 +4,8 @@ use crate::command::BatchError;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Only with `no_slowdown`: applying would have waited for a disk. Nothing has changed; apply on another thread.
+    /// Evaluating would have waited for a write, or, with `no_slowdown`, either of them for a disk. Nothing has changed:
+    /// write first, or work on another thread.
     #[error("applying would wait for the disk")]
     Busy,
     #[error("the store belongs to another cluster or replica")]

@@ -3,16 +3,15 @@
 use super::StoreError;
 use super::burst::{Burst, Current};
 use super::keys::open_value;
-use super::overlay::Value;
 use super::rows::{NOT_A_NUMBER, OVER_LIMIT, Outcome};
 use crate::command::limits::VALUE_BYTES_MAX;
 use crate::command::{BatchView, Command, NUMBER_MAX, flag, kind};
 
-impl<'a> Burst<'a> {
+impl Burst<'_> {
     /// Applies a batch. `wanted`: its results go into `self.rows`.
     pub(super) fn evaluate(
         &mut self,
-        batch: &BatchView<'a>,
+        batch: &BatchView<'_>,
         first_revision: u64,
         wanted: bool,
     ) -> Result<(), StoreError> {
@@ -36,10 +35,10 @@ impl<'a> Burst<'a> {
     }
 
     /// A put or delete that returns the entry before it.
-    fn replace(&mut self, command: &Command<'a>, revision: u64) -> Result<(), StoreError> {
+    fn replace(&mut self, command: &Command<'_>, revision: u64) -> Result<(), StoreError> {
         if self.rows.wanted() {
             let current = self.current(command.key)?;
-            self.rows.previous(current.entry(&self.overlay));
+            self.rows.previous(current.entry(&self.open.overlay));
         }
         self.operate(command, revision)?;
         Ok(())
@@ -49,14 +48,13 @@ impl<'a> Burst<'a> {
     #[inline]
     pub(super) fn operate(
         &mut self,
-        command: &Command<'a>,
+        command: &Command<'_>,
         revision: u64,
     ) -> Result<Outcome, StoreError> {
+        let overlay = &mut self.open.overlay;
         match command.kind {
-            kind::PUT => self
-                .overlay
-                .push(command.key, revision, Value::Bytes(command.value)),
-            kind::DELETE => self.overlay.push(command.key, revision, Value::Absent),
+            kind::PUT => overlay.put(command.key, revision, command.value),
+            kind::DELETE => overlay.delete(command.key, revision),
             kind::APPEND => return self.append(command, revision),
             kind::INCREMENT => return self.increment(command, revision),
             kind => unreachable!("the verifier lets no operation of kind {kind} through"),
@@ -65,10 +63,10 @@ impl<'a> Burst<'a> {
     }
 
     /// An absent key is an empty value.
-    fn append(&mut self, command: &Command<'a>, revision: u64) -> Result<Outcome, StoreError> {
+    fn append(&mut self, command: &Command<'_>, revision: u64) -> Result<Outcome, StoreError> {
         let current = self.current(command.key)?;
         let length = current
-            .entry(&self.overlay)
+            .entry(&self.open.overlay)
             .map_or(0, |(_, value)| value.len())
             + command.value.len();
         let made = if self.made_here(&current) {
@@ -79,31 +77,32 @@ impl<'a> Burst<'a> {
         if length > VALUE_BYTES_MAX || !self.charge(made) {
             return Ok(Outcome::refused(OVER_LIMIT));
         }
-        let value = match &current {
-            Current::Absent => Value::Bytes(command.value),
-            Current::Written(at) => self.overlay.extend(*at, command.value),
+        let overlay = &mut self.open.overlay;
+        let (key, suffix) = (command.key, command.value);
+        match &current {
+            Current::Absent => overlay.put(key, revision, suffix),
+            Current::Written(at) => overlay.put_extended(key, revision, *at, suffix),
             Current::Stored(stored) => {
-                let (_, old) = open_value(stored)?;
-                self.overlay.buffer(old, command.value)
+                overlay.put_joined(key, revision, open_value(stored)?.1, suffix)
             }
-        };
-        self.overlay.push(command.key, revision, value);
+        }
         Ok(Outcome::number(length as i64))
     }
 
     /// An absent key is 0. Values are decimal integers in ASCII, as Redis writes them.
-    fn increment(&mut self, command: &Command<'a>, revision: u64) -> Result<Outcome, StoreError> {
+    fn increment(&mut self, command: &Command<'_>, revision: u64) -> Result<Outcome, StoreError> {
         let current = self.current(command.key)?;
         let Some(old) = current
-            .entry(&self.overlay)
+            .entry(&self.open.overlay)
             .map_or(Some(0), |(_, value)| parse_number(value))
         else {
             return Ok(Outcome::refused(NOT_A_NUMBER));
         };
         match old.checked_add(command.number) {
             Some(sum) if (-NUMBER_MAX..=NUMBER_MAX).contains(&sum) => {
-                let text = self.context.arena.copy(sum.to_string().as_bytes());
-                self.overlay.push(command.key, revision, Value::Bytes(text));
+                let text = sum.to_string();
+                let overlay = &mut self.open.overlay;
+                overlay.put(command.key, revision, text.as_bytes());
                 Ok(Outcome::number(sum))
             }
             _ => Ok(Outcome::refused(OVER_LIMIT)),

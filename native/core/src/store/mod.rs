@@ -1,12 +1,14 @@
 //! The state machine: what the log says, in RocksDB.
 //!
 //! ```text
-//! store      one database: open, apply, read, scan, flush
-//! ├── burst        consecutive records, evaluated in log order over an overlay, written as one WriteBatch
+//! store      one database: open, evaluate, write, read, scan, flush
+//! ├── burst        evaluates consecutive records, in log order
 //! │   ├── evaluate, transact, delete_range   what each command does
-//! │   ├── overlay, arena                     what the burst has written so far
-//! │   ├── drafts                             what the burst has done to sessions
-//! │   └── rows, representation               results out, WriteBatch in
+//! │   └── rows                               results
+//! ├── open_burst   what is evaluated and not yet handed to be written
+//! │   ├── overlay                            what it has done to keys
+//! │   ├── drafts                             what it has done to sessions
+//! │   └── representation                     all of it, as one WriteBatch
 //! ├── sessions     the session table and its stored form
 //! ├── read, scan, views                      one snapshot, two tiers, pinned views
 //! └── database, keys, options, error         RocksDB itself
@@ -19,7 +21,6 @@
 //! Everything that a record changes, sessions and applied index included, is in one WriteBatch without RocksDB's own
 //! log: the Raft log is the log, and what a crash takes from the memtable is applied again. Closing is a crash.
 
-mod arena;
 mod burst;
 mod database;
 mod delete_range;
@@ -28,6 +29,7 @@ mod encode;
 mod error;
 mod evaluate;
 mod keys;
+mod open_burst;
 mod options;
 mod overlay;
 mod read;

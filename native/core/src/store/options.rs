@@ -1,5 +1,8 @@
 //! How a store is opened.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, Env, LogLevel, Options,
 };
@@ -19,12 +22,30 @@ pub enum Compression {
 
 /// Files in memory that outlive the store: reopening finds what was flushed, as after a crash. For tests.
 #[derive(Clone)]
-pub struct MemoryDisk(Env);
+pub struct MemoryDisk {
+    env: Env,
+    refusals: Arc<AtomicU32>,
+}
 
 impl MemoryDisk {
     /// An empty one. Clones are the same disk.
     pub fn new() -> Result<MemoryDisk, StoreError> {
-        Ok(MemoryDisk(Env::mem_env()?))
+        Ok(MemoryDisk {
+            env: Env::mem_env()?,
+            refusals: Arc::default(),
+        })
+    }
+
+    /// The next `count` writes into the store fail.
+    pub fn refuse_writes(&self, count: u32) {
+        self.refusals.store(count, Ordering::Relaxed);
+    }
+
+    /// Whether the write that comes now is one of those.
+    pub(super) fn refuses(&self) -> bool {
+        let less = |count: u32| count.checked_sub(1);
+        let relaxed = Ordering::Relaxed;
+        self.refusals.fetch_update(relaxed, relaxed, less).is_ok()
     }
 }
 
@@ -91,7 +112,7 @@ impl StoreOptions {
         options.create_if_missing(true);
         options.set_paranoid_checks(true);
         if let Some(memory) = &self.memory {
-            options.set_env(&memory.0);
+            options.set_env(&memory.env);
         }
         options.set_max_open_files(self.max_open_files);
         options.set_max_background_jobs(self.background_jobs);

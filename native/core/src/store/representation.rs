@@ -11,7 +11,7 @@
 use rocksdb::WriteBatch;
 
 use super::keys::{Prefix, value_header};
-use super::overlay::{Overlay, Value, Write};
+use super::overlay::{Overlay, Value};
 
 const HEADER_BYTES: usize = 12;
 const TAG_DELETE: u8 = 0;
@@ -70,24 +70,25 @@ impl Representation {
     }
 
     /// The last write of each key, in key order: a sorted batch finds its places in the memtable faster.
-    pub(super) fn overlay(&mut self, prefix: &Prefix, overlay: &Overlay<'_>) {
+    pub(super) fn overlay(&mut self, prefix: &Prefix, overlay: &Overlay) {
         let writes = overlay.writes();
-        self.sort(writes);
-        self.bytes.reserve(overlay.bytes());
+        self.sort(overlay);
+        self.bytes.reserve(overlay.batch_bytes());
         let order = std::mem::take(&mut self.order);
         for (position, place) in order.iter().enumerate() {
             let write = &writes[place.at as usize];
+            let key = overlay.key(write);
             let next = order.get(position + 1);
             if next.is_some_and(|next| {
-                next.head == place.head && writes[next.at as usize].key == write.key
+                next.head == place.head && overlay.key(&writes[next.at as usize]) == key
             }) {
                 continue; // a later write of the same key
             }
             match write.value {
-                Value::Absent => self.delete(prefix, write.key),
+                Value::Absent => self.delete(prefix, key),
                 value => {
                     let bytes = overlay.resolve(value).expect("present");
-                    self.put(prefix, write.key, &value_header(write.revision), bytes);
+                    self.put(prefix, key, &value_header(write.revision), bytes);
                 }
             }
         }
@@ -95,18 +96,19 @@ impl Representation {
     }
 
     /// By key, then in log order.
-    fn sort(&mut self, writes: &[Write<'_>]) {
-        let common = common_prefix(writes);
+    fn sort(&mut self, overlay: &Overlay) {
+        let writes = overlay.writes();
+        let key = |at: u32| overlay.key(&writes[at as usize]);
+        let common = common_prefix(overlay);
         self.order.clear();
-        self.order
-            .extend(writes.iter().enumerate().map(|(at, write)| Place {
-                head: head(&write.key[common..]),
-                at: at as u32,
-            }));
+        self.order.extend((0..writes.len() as u32).map(|at| Place {
+            head: head(&key(at)[common..]),
+            at,
+        }));
         self.order.sort_unstable_by(|a, b| {
             a.head
                 .cmp(&b.head)
-                .then_with(|| writes[a.at as usize].key.cmp(writes[b.at as usize].key))
+                .then_with(|| key(a.at).cmp(key(b.at)))
                 .then(a.at.cmp(&b.at))
         });
     }
@@ -119,20 +121,15 @@ impl Representation {
 }
 
 /// How many first bytes all keys share.
-fn common_prefix(writes: &[Write<'_>]) -> usize {
-    let Some(first) = writes.first() else {
+fn common_prefix(overlay: &Overlay) -> usize {
+    let mut keys = overlay.writes().iter().map(|write| overlay.key(write));
+    let Some(first) = keys.next() else {
         return 0;
     };
-    let mut common = first.key.len();
-    for write in writes {
-        let same = first.key[..common]
-            .iter()
-            .zip(write.key)
-            .take_while(|(a, b)| a == b)
-            .count();
-        common = common.min(same);
-    }
-    common
+    keys.fold(first.len(), |common, key| {
+        let pairs = first[..common].iter().zip(key);
+        pairs.take_while(|(a, b)| a == b).count()
+    })
 }
 
 /// The first eight bytes as a number that sorts like them.

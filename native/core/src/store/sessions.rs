@@ -94,7 +94,7 @@ impl SessionTable {
         Ok(table)
     }
 
-    /// Takes over what a burst did, once it is written.
+    /// Takes over what a burst did, once it is closed.
     pub(super) fn commit(&mut self, drafts: Vec<Draft>) {
         for draft in drafts {
             if let Some(old) = self.sessions.get(&draft.id) {

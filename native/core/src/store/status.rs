@@ -21,7 +21,7 @@ pub struct StoreStatus {
     pub stalled: bool,
     /// Pinned views.
     pub views: u64,
-    /// None while a burst is being applied.
+    /// None while records are being evaluated.
     pub sessions: Option<u64>,
 }
 

@@ -1,4 +1,20 @@
-//! One store: what is applied, by whom it is read, and in which order.
+//! One store: what is evaluated and what is written, by whom it is read, and in which order.
+//!
+//! Applying has two steps. *Evaluate* takes records into the open burst of their group and tells what comes of each. *Write*
+//! closes the burst and writes it to RocksDB. Evaluation goes on meanwhile, into the next burst.
+//!
+//! SAFETY: results are given out before anything is written.
+//! Claim:   a result, once out, is what every replica makes of the record, also this one after a crash.
+//! Why:     the state machine is RocksDB with the closed burst upon it and the open one upon that. Evaluation looks from the
+//!          top: into the open burst, then into RocksDB, and refuses (`Busy`) to look further while a closed burst stands
+//!          between them. So it sees all records before its own and nothing else, wherever bursts end. A burst is
+//!          written with the applied index in one batch: a crash loses it as a whole, and it is evaluated again from the
+//!          log, to the same end.
+//! Rests:   records are handed over when they are committed and on this disk (the engine); nothing that decides a
+//!          result comes from elsewhere than log and state.
+//! Checked: `store_model.rs`, where bursts, writes and crashes fall anywhere; `store_evaluate.rs`.
+//!
+//! Locks, in this order: `writing`, for as long as a write lasts; `fronts`, for a call of evaluate; `published`, for moments.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,11 +22,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use super::arena::Arena;
 use super::burst::{Burst, Context};
 use super::database::Database;
+use super::keys::data_prefix;
+use super::open_burst::OpenBurst;
 use super::options::StoreLimits;
-use super::overlay::Write;
+use super::overlay::Overlay;
 use super::read::ReadView;
 use super::representation::Representation;
 use super::sessions::SessionTable;
@@ -35,24 +52,45 @@ pub struct ApplyMode {
     pub no_slowdown: bool,
 }
 
-/// The state machine of all groups of a replica. Share it as `Arc<Store>`: reads go on while one thread applies.
+/// The state machine of all groups of a replica. Share it as `Arc<Store>`: reads go on beside evaluation and writing.
 ///
 /// Dropping it does not flush; what is not flushed is applied again from the log. A `ReadView` keeps the files open.
 pub struct Store {
     views: Mutex<Views>,
-    writer: Mutex<Writer>,
+    writing: Mutex<Writing>,
+    fronts: Mutex<FxHashMap<u32, Front>>,
     published: Mutex<Published>,
     database: Arc<Database>,
     limits: StoreLimits,
 }
 
-/// What the one that applies owns.
+/// Where a group is evaluated: the sessions, and what is not handed to be written yet.
+struct Front {
+    /// As of the last closed burst.
+    sessions: SessionTable,
+    open: OpenBurst,
+    /// Index of the last record that was closed.
+    closed: u64,
+}
+
+impl Front {
+    fn new(sessions: SessionTable, applied: Applied) -> Front {
+        Front {
+            open: OpenBurst::new(applied, &sessions, Overlay::default()),
+            closed: applied.index,
+            sessions,
+        }
+    }
+}
+
+/// What the one that writes owns.
 #[derive(Default)]
-struct Writer {
-    sessions: FxHashMap<u32, SessionTable>,
+struct Writing {
     batch: Representation,
+    /// Whose burst `batch` holds, and how far it goes: closed, and not written yet.
+    closed: Option<(u32, Applied)>,
     /// Empty; its memory is used again.
-    writes: Vec<Write<'static>>,
+    spare: Overlay,
 }
 
 /// What everybody may ask, under a lock that is held for moments only.
@@ -81,28 +119,29 @@ impl Store {
             identity.len()
         );
         let database = Arc::new(Database::open(path, identity, &options)?);
-        let mut writer = Writer::default();
+        let mut fronts = FxHashMap::default();
         let mut published = Published::default();
         for group in database.groups()? {
-            writer
-                .sessions
-                .insert(group, SessionTable::load(&database, group)?);
+            let applied = database.applied(group)?;
+            let sessions = SessionTable::load(&database, group)?;
+            fronts.insert(group, Front::new(sessions, applied));
             let progress = Progress {
-                applied: database.applied(group)?,
+                applied,
                 flushed: database.flushed(group)?.index,
             };
             published.groups.insert(group, progress);
         }
         Ok(Store {
             views: Mutex::new(Views::new(options.view_seed, options.limits)),
-            writer: Mutex::new(writer),
+            writing: Mutex::default(),
+            fronts: Mutex::new(fronts),
             published: Mutex::new(published),
             database,
             limits: options.limits,
         })
     }
 
-    /// How far the group is applied. No I/O.
+    /// How far the group is applied: evaluated, written, and seen by reads. No I/O.
     pub fn applied(&self, group: u32) -> Applied {
         self.published.lock().progress(group).applied
     }
@@ -124,81 +163,117 @@ impl Store {
         Ok(())
     }
 
-    /// Applies records that follow each other and what is applied; evaluated in order, written as one.
+    /// Evaluates records that follow each other and what was evaluated before; tells how far that is now.
     ///
-    /// May end early, at the end of a record, when the burst has grown large: compare the index that comes back, and
-    /// call again with the rest. With `mode.results`, appends one block for each record to `results` (see
-    /// `Burst::record`). One call at a time is at work; others wait.
+    /// May end early, at the end of a record, when the open burst has grown large: compare the index that comes back, write,
+    /// and call again with the rest. With `mode.results`, appends one block for each record to `results` (see
+    /// `Burst::record`): final, whatever happens to the write.
     ///
-    /// On an error nothing has changed, `results` included. `Busy`: only with `no_slowdown`. `Log`: a record cannot be
-    /// applied, now or ever. Others: the disk; the same records can be applied again.
-    pub fn apply<'a>(
+    /// On an error nothing has changed, `results` included. `Busy`: a record needs what a closed burst holds, or, with
+    /// `no_slowdown`, what is on a disk. `Log`: a record cannot be applied, now or ever.
+    pub fn evaluate<'r>(
         &self,
         group: u32,
-        records: &mut dyn Iterator<Item = RecordView<'a>>,
+        records: &mut dyn Iterator<Item = RecordView<'r>>,
         mode: ApplyMode,
         results: &mut Vec<u8>,
     ) -> Result<Applied, StoreError> {
-        let before = results.len();
-        let outcome = self.apply_burst(group, records, mode, results);
-        if outcome.is_err() {
-            results.truncate(before);
-        }
-        outcome
-    }
-
-    fn apply_burst<'a>(
-        &self,
-        group: u32,
-        records: &mut dyn Iterator<Item = RecordView<'a>>,
-        mode: ApplyMode,
-        results: &mut Vec<u8>,
-    ) -> Result<Applied, StoreError> {
-        let writer = &mut *self.writer.lock();
-        let applied = self.applied(group);
-        let sessions = writer.sessions.entry(group).or_default();
-        let arena = Arena::default();
+        let mut fronts = self.fronts.lock();
+        let new = || Front::new(SessionTable::default(), Applied::default());
+        let front = fronts.entry(group).or_insert_with(new);
         let context = Context {
             database: &self.database,
-            sessions,
-            arena: &arena,
+            sessions: &front.sessions,
             group,
             mode,
             limits: self.limits,
+            is_behind: front.closed > self.applied(group).index,
         };
-        let mut burst = Burst::new(
-            context,
-            applied,
-            recycle(std::mem::take(&mut writer.writes)),
-        );
         let before = results.len();
-        let mut any = false;
+        let mark = front.open.begin();
+        let mut burst = Burst::new(context, &mut front.open);
         while !burst.is_large(results.len() - before) {
             let Some(record) = records.next() else { break };
-            burst.record(record, results)?;
-            any = true;
+            if let Err(error) = burst.record(record, results) {
+                front.open.undo(mark);
+                results.truncate(before);
+                return Err(error);
+            }
         }
-        if !any {
-            return Ok(applied);
+        Ok(front.open.applied)
+    }
+
+    /// The memory that is held by what is evaluated and not closed, about.
+    pub fn open_bytes(&self, group: u32) -> usize {
+        let fronts = self.fronts.lock();
+        fronts.get(&group).map_or(0, |front| front.open.bytes())
+    }
+
+    /// Writes all that has been evaluated before the call; tells how far the group is applied then. Calls wait for each other.
+    ///
+    /// On an error, `Busy` (only with `no_slowdown`) or one of the disk, the burst stays closed, and the next call tries
+    /// again: it is a matter of record by then, its results may be out.
+    pub fn write(&self, group: u32, no_slowdown: bool) -> Result<Applied, StoreError> {
+        let writing = &mut *self.writing.lock();
+        self.write_closed(writing, no_slowdown)?;
+        self.close(group, writing);
+        self.write_closed(writing, no_slowdown)?;
+        Ok(self.applied(group))
+    }
+
+    /// Evaluates, then writes: for whoever does not need the results before. Errors are those of either.
+    pub fn apply<'r>(
+        &self,
+        group: u32,
+        records: &mut dyn Iterator<Item = RecordView<'r>>,
+        mode: ApplyMode,
+        results: &mut Vec<u8>,
+    ) -> Result<Applied, StoreError> {
+        self.evaluate(group, records, mode, results)?;
+        self.write(group, mode.no_slowdown)
+    }
+
+    /// Closes the group's open burst, if there is anything in it. From here on, records are evaluated into the next one.
+    fn close(&self, group: u32, writing: &mut Writing) {
+        let (applied, overlay) = {
+            let mut fronts = self.fronts.lock();
+            let Some(front) = fronts.get_mut(&group) else {
+                return;
+            };
+            if front.open.applied.index == front.closed {
+                return;
+            }
+            let open = std::mem::take(&mut front.open);
+            let (applied, overlay) = open.close(&mut front.sessions, group, &mut writing.batch);
+            let spare = std::mem::take(&mut writing.spare);
+            front.open = OpenBurst::new(applied, &front.sessions, spare);
+            front.closed = applied.index;
+            (applied, overlay)
+        };
+        writing.batch.overlay(&data_prefix(group), &overlay);
+        writing.closed = Some((group, applied));
+        writing.spare = overlay;
+        writing.spare.clear();
+    }
+
+    fn write_closed(&self, writing: &mut Writing, no_slowdown: bool) -> Result<(), StoreError> {
+        if let Some((group, applied)) = writing.closed {
+            self.write_batch(group, applied, &mut writing.batch, no_slowdown)?;
+            writing.closed = None;
         }
-        let applied = burst.write(&mut writer.batch);
-        self.write(group, applied, &mut writer.batch, mode.no_slowdown)?;
-        let (drafts, writes) = burst.into_parts();
-        writer.writes = recycle(writes);
-        sessions.commit(drafts);
-        Ok(applied)
+        Ok(())
     }
 
     /// Writes the batch, and publishes what it applies.
     ///
-    /// SAFETY: a view's revision is exactly what its snapshot contains, while another thread applies.
+    /// SAFETY: a view's revision is exactly what its snapshot contains, while another thread writes.
     /// Claim:   `view` never names a revision whose commands the snapshot lacks, or lacks one that it contains.
     /// Why:     every write goes through here, and each of its records takes one sequence number of RocksDB. So the
     ///          number from which on the write is visible is known before it begins, and a snapshot that is taken under
     ///          the lock of `published` either has that number or is from before.
-    /// Rests:   RocksDB makes a batch visible as a whole; one writer at a time, by the lock of `writer`.
-    /// Checked: the assertion; `store_concurrent.rs`, views during apply.
-    fn write(
+    /// Rests:   RocksDB makes a batch visible as a whole; one writer at a time, by the lock of `writing`.
+    /// Checked: the assertion; `store_concurrent.rs`, views during writes.
+    fn write_batch(
         &self,
         group: u32,
         applied: Applied,
@@ -252,13 +327,8 @@ impl Store {
 
     /// Sizes and states, for metrics. Some microseconds.
     pub fn status(&self) -> StoreStatus {
-        let sessions = self.writer.try_lock().map(|writer| {
-            writer
-                .sessions
-                .values()
-                .map(|table| table.sessions.len())
-                .sum()
-        });
+        let fronts = self.fronts.try_lock();
+        let sessions = fronts.map(|fronts| fronts.values().map(|f| f.open.sessions()).sum());
         status(&self.database, self.views.lock().len(), sessions)
     }
 
@@ -272,14 +342,4 @@ impl Published {
     fn progress(&self, group: u32) -> Progress {
         self.groups.get(&group).copied().unwrap_or_default()
     }
-}
-
-/// The memory of one burst's writes for the next one's, which borrow from elsewhere.
-fn recycle<'b>(mut writes: Vec<Write<'_>>) -> Vec<Write<'b>> {
-    writes.clear();
-    // An empty vector collected in place: the standard library keeps its allocation.
-    writes
-        .into_iter()
-        .map(|_| unreachable!("cleared"))
-        .collect()
 }

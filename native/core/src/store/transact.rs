@@ -5,16 +5,16 @@ use super::burst::Burst;
 use super::rows::{CONDITION_FAILED, OK, Outcome};
 use crate::command::{Command, Commands, kind};
 
-impl<'a> Burst<'a> {
+impl Burst<'_> {
     /// Takes the parts of `command` from `parts`.
     pub(super) fn transact(
         &mut self,
-        command: &Command<'a>,
-        parts: &mut Commands<'a>,
+        command: &Command<'_>,
+        parts: &mut Commands<'_>,
         revision: u64,
     ) -> Result<(), StoreError> {
         let row = self.rows.transaction();
-        let mark = (self.overlay.mark(), *self.made());
+        let mark = (self.open.overlay.mark(), *self.made());
         let (mut conditions, mut failed, mut operations) = (0, 0, 0);
         let mut outcome = Outcome::DONE;
         for part in parts.by_ref().take(command.parts as usize) {
@@ -33,7 +33,7 @@ impl<'a> Burst<'a> {
         if outcome.status == OK {
             outcome = Outcome::DONE;
         } else {
-            self.overlay.undo(mark.0);
+            self.open.overlay.undo(mark.0);
             *self.made() = mark.1;
         }
         self.rows.patch_transaction(row, failed, outcome);
@@ -41,9 +41,9 @@ impl<'a> Burst<'a> {
     }
 
     /// A condition that does not hold is reported with the entry as it is.
-    fn holds(&mut self, condition: &Command<'a>, position: u16) -> Result<bool, StoreError> {
+    fn holds(&mut self, condition: &Command<'_>, position: u16) -> Result<bool, StoreError> {
         let current = self.current(condition.key)?;
-        let entry = current.entry(&self.overlay);
+        let entry = current.entry(&self.open.overlay);
         let holds = match condition.kind {
             kind::REVISION_IS => {
                 entry.map_or(0, |(revision, _)| revision) == condition.number as u64

@@ -23,6 +23,11 @@ pub enum ReadOutcome {
 const FRAME_HEAD_BYTES: usize = 8;
 
 impl Attachment {
+    /// See `apply::evaluate`.
+    pub fn evaluate(&self, group: u32, to: u64) -> Result<bool, EngineError> {
+        self.live(|core| apply::evaluate(core, group, to, &self.queues))
+    }
+
     /// See `apply::apply`.
     pub fn apply(&self, group: u32, to: u64, results: bool) -> Result<bool, EngineError> {
         self.live(|core| apply::apply(core, group, to, results, &self.queues))
@@ -46,6 +51,7 @@ impl Attachment {
         out: &mut [u8],
     ) -> Result<ReadOutcome, EngineError> {
         self.live(|core| {
+            apply::show(core, group, &self.queues);
             let view = core.store.view(group);
             let mut scratch = self.scratch.lock();
             scratch.clear();
@@ -90,6 +96,7 @@ impl Attachment {
     /// One page of a scan, as an answer under `tag`.
     pub fn scan(&self, group: u32, tag: u32, request: &[u8]) -> Result<(), EngineError> {
         self.live(|core| {
+            apply::show(core, group, &self.queues);
             core.reading.ask(
                 Request::Scan {
                     group,
@@ -109,10 +116,13 @@ impl Attachment {
         })
     }
 
-    /// A value from memory alone, as of now. The value's bytes written; -1 absent; -2 not in memory; -3 - n: n bytes of
-    /// room are needed.
+    /// A value from memory alone, as of now. The value's bytes written; -1 absent; -2 not in memory, or not yet as it was
+    /// answered; -3 - n: n bytes of room are needed.
     pub fn peek(&self, group: u32, key: &[u8], out: &mut [u8]) -> Result<i64, EngineError> {
         self.live(|core| {
+            if !apply::show(core, group, &self.queues) {
+                return Ok(-2);
+            }
             let mut scratch = self.scratch.lock();
             scratch.clear();
             match core
