@@ -177,3 +177,21 @@ test('the histogram at its ends', () => {
   histogram.record(1e15);
   assert.deepEqual([histogram.min, histogram.percentile(50), histogram.max], [0, 0, 2 ** 42 - 1]);
 });
+
+test('open loop: it keeps the schedule, and sleeps in between', async () => {
+  for (const rate of [200, 5_000]) {
+    let begun = 0;
+    const store = { put: async () => ({ revision: ++begun }) } as unknown as KeyValue;
+    const recorder = new Recorder();
+    const load = new Load({ ...PLAN, rate, inFlight: 100 }, [store], recorder);
+    const cpu = process.cpuUsage();
+    const running = load.run();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    load.stop();
+    await running;
+    const { user, system } = process.cpuUsage(cpu);
+    assert.ok(begun > rate / 2 && begun <= rate * 1.1, `${begun} of ${rate}`);
+    assert.ok(user + system < 600_000, `${user + system} µs of processor time for ${rate}/s`);
+    assert.equal(recorder.operations, begun);
+  }
+});

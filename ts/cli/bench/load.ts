@@ -1,6 +1,7 @@
 // The loops that make load. Closed: an answer starts the next operation. Open: a schedule does, whatever the answers do.
 import type { KeyValue, ReadOptions } from '../../client/key-value.js';
 import { KeyBytes, keyAt, keyIndexes, seededRandom, someValue } from './keys.js';
+import { Pacer } from './pacer.js';
 import type { BenchPlan } from './plan.js';
 import type { Kind, Recorder } from './recorder.js';
 
@@ -8,6 +9,15 @@ const FILL_IN_FLIGHT = 1_000;
 
 /** A closed loop would turn at full speed while nothing can be reached. */
 const PAUSE_AFTER_ERROR_MS = 10;
+
+/** Open loop: what is due within so long begins together. */
+const BURST_MS = 0.25;
+/** Open loop: however rare the operations are, the schedule is looked at so often. */
+const ALARM_MS_MAX = 10;
+/** How soon the end of a load is noticed. */
+const STOP_MS = 5;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Nanoseconds. */
 const now = (): number => performance.now() * 1e6;
@@ -105,30 +115,34 @@ export class Load {
 
   /**
    * Claim: no coordinated omission: a slow answer does not hide the operations that should have begun meanwhile.
-   * Why:   operation n is due at start + n / rate and its latency counts from there, however late it begins.
+   * Why:   operation n is due at start + n / rate and its latency counts from there, however late it begins. Where that would
+   *        be many in a millisecond, those of `BURST_MS` are due together.
    */
   async #openLoop(capacity: number): Promise<void> {
-    const intervalNs = 1e9 / this.#plan.rate;
-    const start = now();
+    const { rate } = this.#plan;
+    const burst = Math.ceil((rate * BURST_MS) / 1_000);
+    const burstNs = (burst * 1e9) / rate;
+    let start = now();
     let due = 0; // operations that have been started or wait
     let begun = 0;
     const begin = (): void => {
       while (!this.#stopped && begun < due && this.#outstanding < capacity) {
-        const intended = start + begun * intervalNs;
+        const intended = start + Math.floor(begun / burst) * burstNs;
         void this.#operate(pick(this.#clients, begun), intended).then(begin);
         begun += 1;
       }
       this.#behind = due - begun;
       if (this.#behind > this.#behindMax) this.#behindMax = this.#behind;
     };
-    while (!this.#stopped) {
-      due = Math.floor((now() - start) / intervalNs) + 1;
+    const pacer = await Pacer.start(burstNs / 1e6 / Math.ceil(burstNs / 1e6 / ALARM_MS_MAX), () => {
+      due = (Math.floor((now() - start) / burstNs) + 1) * burst;
       begin();
-      // Timers are a millisecond coarse; below that the event loop is the clock.
-      await new Promise<void>((resolve) => (intervalNs > 2e6 ? setTimeout(resolve, 1) : setImmediate(resolve)));
-    }
+    });
+    start = now();
+    while (!this.#stopped) await pause(STOP_MS);
+    await pacer.stop();
     // What has not begun by now is told as `behindMax`, and left.
-    while (this.#outstanding > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (this.#outstanding > 0) await pause(STOP_MS);
   }
 
   async #operate(client: KeyValue, intended: number): Promise<void> {
@@ -151,7 +165,7 @@ export class Load {
 
   async #onError(error: unknown): Promise<void> {
     this.#recorder.failed(error);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_AFTER_ERROR_MS));
+    await pause(PAUSE_AFTER_ERROR_MS);
   }
 
   #chooseKind(): Kind {
