@@ -188,3 +188,28 @@ test('the status comes as documented', async () => {
   assert.equal(status.value?.leader, 1);
   assert.equal(status.value?.replicas[0]?.role, 'leader');
 });
+
+test('calls that follow each other share a timer, and an idle store has none', async () => {
+  const { kv, clock } = await filled();
+  assert.equal(clock.alarms, 0);
+  let armed = 0;
+  const { after } = clock;
+  clock.after = (ms, run) => {
+    armed += 1;
+    return after.call(clock, ms, run);
+  };
+  for (let i = 0; i < 10; i++) {
+    const get = kv.get('a');
+    const done = get.then(() => (i === 9 ? undefined : kv.get('b'))); // before its turn ends
+    await clock.settle();
+    await done;
+  }
+  assert.ok(armed <= 10, `${armed} timers for 19 calls`);
+  assert.equal(clock.alarms, 0, 'nothing keeps the process alive');
+  const late = watch(kv.get('a', { timeoutMs: 50 }));
+  const lost = watch(kv.get('a', { timeoutMs: 20 }));
+  assert.equal(clock.alarms, 1);
+  await clock.settle();
+  assert.ok(late.value && lost.value);
+  assert.equal(clock.alarms, 0);
+});

@@ -40,10 +40,15 @@ export class PendingCalls {
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #onIdle: (() => void) | undefined;
+  readonly #wantTurn: () => void;
 
-  /** @param clock - its timers keep the process alive */
-  constructor(clock: Clock) {
+  /**
+   * @param clock - its timers keep the process alive
+   * @param wantTurn - asks for a call of `endTurn`
+   */
+  constructor(clock: Clock, wantTurn: () => void) {
     this.#clock = clock;
+    this.#wantTurn = wantTurn;
   }
 
   get count(): number {
@@ -102,10 +107,16 @@ export class PendingCalls {
     if (this.#count === 0) this.#nowIdle();
   }
 
-  #nowIdle(): void {
-    this.#timer?.cancel();
+  /** The timer goes when a turn ends with no call pending: most calls are followed by another one, whose deadline is later. */
+  endTurn(): void {
+    if (this.#count > 0 || this.#timer === undefined) return;
+    this.#timer.cancel();
     this.#timer = undefined;
     this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  #nowIdle(): void {
+    if (this.#timer !== undefined) this.#wantTurn();
     const run = this.#onIdle;
     this.#onIdle = undefined;
     run?.();

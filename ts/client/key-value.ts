@@ -5,7 +5,13 @@ import type { ClusterStatus } from '../proto/status.js';
 export type { Bytes } from '../base/bytes.js';
 export type { ClusterStatus, PeerStatus, ReplicaRole, ReplicaStatus } from '../proto/status.js';
 
-/** How keys or values come out: as bytes with memory of their own, or as text (strictly UTF-8, else a TypeError). */
+/**
+ * How keys or values come out: as bytes, or as text (strictly UTF-8, else a TypeError).
+ *
+ * Bytes are plain Uint8Arrays that nobody writes to again. Those of up to 1 KiB that came together may lie in one ArrayBuffer,
+ * of at most 4 KiB, which lives as long as one of them; longer ones have memory of their own. So look at `byteOffset` before
+ * you touch `buffer`, and copy (`bytes.slice()`) before you transfer it.
+ */
 export type Encoding = { utf8: string; bytes: Uint8Array<ArrayBuffer> };
 export type E = keyof Encoding;
 

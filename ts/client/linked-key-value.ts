@@ -69,7 +69,7 @@ class Core implements ViewParts {
     this.clock = options.clock ?? systemClock({ keepAlive: false });
     this.timeoutMs = options.timeoutMs ?? LINKED_DEFAULTS.timeoutMs;
     this.channel = new Channel(options.link, LIMITS_UNTIL_UP);
-    this.pending = new PendingCalls(this.#deadlines);
+    this.pending = new PendingCalls(this.#deadlines, () => this.turn.touch());
     this.turn = new Turn(this.clock, () => this.#endTurn());
     const { channel, pending, turn, clock, timeoutMs } = this;
     const parts: PipelineParts = { channel, pending, turn, clock, timeoutMs, random: options.random ?? Math.random };
@@ -84,6 +84,7 @@ class Core implements ViewParts {
   #endTurn(): void {
     this.writes.flush();
     this.reads.flush();
+    this.pending.endTurn();
   }
 
   demandOpen(): void {
@@ -111,6 +112,7 @@ class Core implements ViewParts {
       });
     });
     this.pending.giveUpAll((outcome) => closedWith(outcome));
+    this.pending.endTurn();
     this.writes.onEnded();
     this.reads.onEnded();
     this.channel.close();

@@ -117,9 +117,7 @@ export class CommandScratch {
 
 /** A write frame whose header (request, deadline) and session numbers are still to be stamped. */
 export function emptyWriteFrame(headers: number, dataBytes: number): Buffer {
-  const frame = Buffer.allocUnsafeSlow(
-    FRAME_HEADER_BYTES + BATCH_BYTES_EMPTY + headers * COMMAND_HEADER_BYTES + dataBytes,
-  );
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + BATCH_BYTES_EMPTY + headers * COMMAND_HEADER_BYTES + dataBytes);
   const body = FRAME_HEADER_BYTES;
   frame.fill(0, 0, body + HEADERS_AT);
   frame.writeUInt32LE(20, body);

@@ -1,16 +1,21 @@
 // Entries in answers: those of a ReadResult and of a ScanPage, read in one pass.
-import { copyOf, malformed, readU64, type Span, type TableReader } from './table.js';
+import { Copies } from './copies.js';
+import { malformed, readU64, type Span, type TableReader } from './table.js';
 
 const ENTRY_BYTES = 16;
 const PRESENT = 0x8000_0000;
 const LEFT_OUT = 0x4000_0000;
 const KEY_LENGTH = 0x3fff_ffff;
 
-/** A cursor over checked entries: `next()` first, then the fields of the current one. Bytes handed out are copies. */
+/**
+ * A cursor over checked entries: `next()` first, then the fields of the current one. Bytes handed out are copies, small ones
+ * in a common buffer (copies.ts).
+ */
 export class EntryReader {
   readonly count: number;
   readonly #table: TableReader;
   readonly #entries: Span;
+  readonly #copies: Copies;
   #next = 0;
   #word = 0;
   #valueBytes = 0;
@@ -28,6 +33,7 @@ export class EntryReader {
     this.#dataAt = data.start;
     this.#keyAt = data.start;
     this.#check(data.count, keys);
+    this.#copies = new Copies(table.bytes, data.start + data.count);
   }
 
   #check(dataBytes: number, keys: boolean): void {
@@ -105,10 +111,10 @@ export class EntryReader {
   }
 
   copyKey(): Uint8Array<ArrayBuffer> {
-    return copyOf(this.#table.bytes, this.#keyAt, this.keyBytes);
+    return this.#copies.take(this.#keyAt, this.keyBytes);
   }
 
   copyValue(): Uint8Array<ArrayBuffer> {
-    return copyOf(this.#table.bytes, this.#keyAt + this.keyBytes, this.leftOut ? 0 : this.#valueBytes);
+    return this.#copies.take(this.#keyAt + this.keyBytes, this.leftOut ? 0 : this.#valueBytes);
   }
 }

@@ -58,7 +58,7 @@ export class ReadScratch {
   /** The read frame of all keys; its header is still to be stamped. */
   frame(consistency: number, flags: number, minRevision: number): Buffer {
     const keys = this.#lengths.length;
-    const frame = Buffer.allocUnsafeSlow(this.frameBytes);
+    const frame = Buffer.allocUnsafe(this.frameBytes);
     const body = FRAME_HEADER_BYTES;
     const dataAt = LENGTHS_AT + 4 * keys;
     frame.fill(0, 0, body + LENGTHS_AT);
