@@ -13,7 +13,7 @@ export interface StorageTuning {
   readonly frameBytesMax: number;
   /** Write the log past the page cache, where the file system can. */
   readonly directIo: boolean;
-  /** Of table blocks in memory. */
+  /** Memory for reads: three quarters for table blocks, the rest for values that were read lately. */
   readonly cacheBytes: number;
   /** Data in memory before it is flushed to a table; up to three of them exist. */
   readonly memtableBytes: number;

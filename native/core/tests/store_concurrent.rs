@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use eraft_core::store::{Store, Tier};
+use eraft_core::store::{ReadView, Store, Tier};
 
 #[path = "common/batches.rs"]
 mod batches;
@@ -28,7 +28,7 @@ fn views_are_whole_and_know_their_revision() {
     let done = AtomicBool::new(false);
     let store = m.store();
     std::thread::scope(|scope| {
-        for look in [read, scan] {
+        for look in [read, read_twice, scan] {
             let done = &done;
             scope.spawn(move || {
                 let mut last = 0;
@@ -56,17 +56,28 @@ fn views_are_whole_and_know_their_revision() {
 }
 
 fn read(store: &Store) -> (u64, Vec<Entry>) {
-    let keys: Vec<[u8; 1]> = (0..KEYS).map(|key| [key]).collect();
-    let keys: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
     let before = store.applied(GROUP).revision;
     let view = store.view(GROUP);
     assert!(view.revision() >= before);
+    read_over(store, &view, Tier::All)
+}
+
+/// From memory, where values are found that other views have seen: by the older of two views last.
+fn read_twice(store: &Store) -> (u64, Vec<Entry>) {
+    let older = store.view(GROUP);
+    let (revision, entries) = read_over(store, &store.view(GROUP), Tier::Memory);
+    check(revision, &entries);
+    read_over(store, &older, Tier::Memory)
+}
+
+fn read_over(store: &Store, view: &ReadView, tier: Tier) -> (u64, Vec<Entry>) {
+    let keys: Vec<[u8; 1]> = (0..KEYS).map(|key| [key]).collect();
+    let keys: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
     let mut out = Vec::new();
-    assert!(
-        store
-            .read(&view, &read_batch(&keys, false), Tier::All, &mut out)
-            .unwrap()
-    );
+    let batch = read_batch(&keys, false);
+    let found = store.read(view, &batch, tier, &mut out).unwrap()
+        || store.read(view, &batch, Tier::All, &mut out).unwrap();
+    assert!(found);
     let (revision, entries) = read_result(&out);
     (revision, entries.into_iter().flatten().collect())
 }

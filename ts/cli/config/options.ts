@@ -128,7 +128,11 @@ export const OPTIONS: readonly Option[] = [
     'On standard error. `auto`: text on a terminal, JSON elsewhere.',
   ),
 
-  storage('cacheBytes', size, 'Block cache of the store: what reads find in memory.'),
+  storage(
+    'cacheBytes',
+    size,
+    "Memory for reads: three quarters for blocks of the store's files, the rest for values that were read lately.",
+  ),
   storage('memtableBytes', size, 'Newest writes of the store, before they go to a file.'),
   storage('compression', choice('lz4', 'zstd', 'none'), 'Of the files of the store.'),
   storage('segmentBytes', size, 'One file of the log. Written with zeros ahead, and used again.'),

@@ -33,6 +33,7 @@ mod open_burst;
 mod options;
 mod overlay;
 mod read;
+mod recent;
 mod representation;
 mod rows;
 mod scan;

@@ -72,7 +72,7 @@ impl Default for StoreLimits {
 
 #[derive(Clone)]
 pub struct StoreOptions {
-    /// Of table blocks, indexes and filters.
+    /// Three quarters for table blocks, indexes and filters, the rest for single values that were read lately.
     pub cache_bytes: usize,
     /// Written to before it is flushed; up to three exist.
     pub memtable_bytes: usize,
@@ -150,9 +150,15 @@ impl StoreOptions {
         });
     }
 
+    pub(super) fn recent_bytes(&self) -> usize {
+        self.cache_bytes / 4
+    }
+
     fn tables(&self) -> BlockBasedOptions {
         let mut tables = BlockBasedOptions::default();
-        tables.set_block_cache(&Cache::new_lru_cache(self.cache_bytes));
+        tables.set_block_cache(&Cache::new_lru_cache(
+            self.cache_bytes - self.recent_bytes(),
+        ));
         tables.set_format_version(5);
         tables.set_bloom_filter(10.0, false);
         tables.set_whole_key_filtering(true);

@@ -9,6 +9,7 @@ use rocksdb::{
 use super::database::{Database, snapshot_options};
 use super::encode::ReadResultWriter;
 use super::keys::{PREFIX_BYTES, data_prefix, open_value};
+use super::recent::{Look, RecentValues, hash};
 use super::{Store, StoreError};
 use crate::command::{ReadRequest, parse_read};
 
@@ -40,6 +41,8 @@ struct ViewState {
     snapshot: PinnedSnapshot,
     group: u32,
     revision: u64,
+    /// The snapshot's sequence number.
+    number: u64,
 }
 
 /// A snapshot together with the database it is of. Fields are dropped in this order.
@@ -78,6 +81,7 @@ impl ReadView {
 
     pub(super) fn new(snapshot: PinnedSnapshot, group: u32, revision: u64) -> ReadView {
         ReadView(Arc::new(ViewState {
+            number: snapshot.sequence_number(),
             snapshot,
             group,
             revision,
@@ -116,7 +120,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let request = parse_read(batch)?;
         let start = out.len();
-        let found = answer(view, &request, tier, out);
+        let found = answer(view, self.recent(), &request, tier, out);
         if !matches!(found, Ok(true)) {
             out.truncate(start);
         }
@@ -140,32 +144,33 @@ impl Store {
 
 /// What RocksDB says about one key.
 type Found<'d> = Result<Option<DBPinnableSlice<'d>>, Error>;
+/// Takes the stored value of the next key.
+type Add<'a> = dyn FnMut(Option<&[u8]>) -> Result<(), StoreError> + 'a;
 
 /// False as soon as something is not in memory.
 fn answer(
     view: &ReadView,
+    recent: &RecentValues,
     request: &ReadRequest<'_>,
     tier: Tier,
     out: &mut Vec<u8>,
 ) -> Result<bool, StoreError> {
     let mut writer = ReadResultWriter::new(out, view.revision(), request.count());
-    let mut add = |found: Found<'_>| -> Result<bool, StoreError> {
-        match found {
-            Ok(None) => writer.absent(),
-            Err(error) if error.kind() == ErrorKind::Incomplete => return Ok(false),
-            Err(error) => return Err(error.into()),
-            Ok(Some(stored)) => {
-                let (revision, value) = open_value(&stored)?;
+    let mut add = |stored: Option<&[u8]>| -> Result<(), StoreError> {
+        match stored {
+            None => writer.absent(),
+            Some(stored) => {
+                let (revision, value) = open_value(stored)?;
                 writer.present(revision, (!request.no_values).then_some(value));
             }
         }
-        Ok(true)
+        Ok(())
     };
     let snapshot = &view.0.snapshot;
     // RocksDB's batched look-up reads from the disk whatever the tier says: in memory, one after the other.
     let whole = match tier {
-        Tier::Memory => each(view, request, &snapshot.memory, &mut add)?,
-        Tier::All if request.count() == 1 => each(view, request, &snapshot.all, &mut add)?,
+        Tier::Memory => each(view, recent.look(), request, &snapshot.memory, &mut add)?,
+        Tier::All if request.count() == 1 => each(view, None, request, &snapshot.all, &mut add)?,
         Tier::All => together(view, request, &snapshot.all, &mut add)?,
     };
     writer.finish();
@@ -174,16 +179,31 @@ fn answer(
 
 fn each(
     view: &ReadView,
+    mut recent: Option<Look<'_>>,
     request: &ReadRequest<'_>,
     options: &ReadOptions,
-    add: &mut impl FnMut(Found<'_>) -> Result<bool, StoreError>,
+    add: &mut Add<'_>,
 ) -> Result<bool, StoreError> {
+    let number = view.0.number;
     let mut stored_key = data_prefix(view.group()).to_vec();
     for key in request.keys() {
         stored_key.truncate(PREFIX_BYTES);
         stored_key.extend_from_slice(key);
-        if !add(view.database().db.get_pinned_opt(&stored_key, options))? {
+        let hash = hash(&stored_key);
+        let known = recent
+            .as_ref()
+            .and_then(|recent| recent.find(&stored_key, hash, number));
+        if known.is_some() {
+            add(known)?;
+            continue;
+        }
+        let Some(found) = in_memory(view.database().db.get_pinned_opt(&stored_key, options))?
+        else {
             return Ok(false);
+        };
+        add(found.as_deref())?;
+        if let (Some(recent), Some(value)) = (&mut recent, &found) {
+            recent.keep(&stored_key, hash, number, value);
         }
     }
     Ok(true)
@@ -193,7 +213,7 @@ fn together(
     view: &ReadView,
     request: &ReadRequest<'_>,
     options: &ReadOptions,
-    add: &mut impl FnMut(Found<'_>) -> Result<bool, StoreError>,
+    add: &mut Add<'_>,
 ) -> Result<bool, StoreError> {
     let db = &view.database().db;
     let family = db
@@ -208,9 +228,18 @@ fn together(
             return Ok(true);
         }
         for found in db.batched_multi_get_cf_opt(family, &stored_keys, false, options) {
-            if !add(found)? {
+            let Some(found) = in_memory(found)? else {
                 return Ok(false);
-            }
+            };
+            add(found.as_deref())?;
         }
+    }
+}
+
+/// None: not in memory.
+fn in_memory(found: Found<'_>) -> Result<Option<Option<DBPinnableSlice<'_>>>, StoreError> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
+        found => Ok(Some(found?)),
     }
 }

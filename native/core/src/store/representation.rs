@@ -10,8 +10,9 @@
 
 use rocksdb::WriteBatch;
 
-use super::keys::{Prefix, value_header};
+use super::keys::{PREFIX_BYTES, Prefix, value_header};
 use super::overlay::{Overlay, Value};
+use super::recent::hash;
 
 const HEADER_BYTES: usize = 12;
 const TAG_DELETE: u8 = 0;
@@ -24,6 +25,8 @@ pub(super) struct Representation {
     bytes: Vec<u8>,
     count: u32,
     order: Vec<Place>,
+    /// Of the keys that `overlay` brought, as they are stored.
+    hashes: Vec<u64>,
 }
 
 /// Where a write stands in key order.
@@ -40,11 +43,17 @@ impl Representation {
         self.bytes.shrink_to(KEEP_BYTES);
         self.bytes.resize(HEADER_BYTES, 0);
         self.count = 0;
+        self.hashes.clear();
     }
 
     /// Writes so far; each takes one of RocksDB's sequence numbers.
     pub(super) fn count(&self) -> u32 {
         self.count
+    }
+
+    /// The hashes of the clients' keys that it writes.
+    pub(super) fn hashes(&self) -> &[u64] {
+        &self.hashes
     }
 
     #[inline]
@@ -75,6 +84,7 @@ impl Representation {
         self.sort(overlay);
         self.bytes.reserve(overlay.batch_bytes());
         let order = std::mem::take(&mut self.order);
+        let mut stored_key = prefix.to_vec();
         for (position, place) in order.iter().enumerate() {
             let write = &writes[place.at as usize];
             let key = overlay.key(write);
@@ -84,6 +94,9 @@ impl Representation {
             }) {
                 continue; // a later write of the same key
             }
+            stored_key.truncate(PREFIX_BYTES);
+            stored_key.extend_from_slice(key);
+            self.hashes.push(hash(&stored_key));
             match write.value {
                 Value::Absent => self.delete(prefix, key),
                 value => {

@@ -29,6 +29,7 @@ use super::open_burst::OpenBurst;
 use super::options::StoreLimits;
 use super::overlay::Overlay;
 use super::read::ReadView;
+use super::recent::RecentValues;
 use super::representation::Representation;
 use super::sessions::SessionTable;
 use super::status::{StoreStatus, status};
@@ -61,6 +62,7 @@ pub struct Store {
     fronts: Mutex<FxHashMap<u32, Front>>,
     published: Mutex<Published>,
     database: Arc<Database>,
+    recent: RecentValues,
     limits: StoreLimits,
 }
 
@@ -137,6 +139,7 @@ impl Store {
             fronts: Mutex::new(fronts),
             published: Mutex::new(published),
             database,
+            recent: RecentValues::new(options.recent_bytes()),
             limits: options.limits,
         })
     }
@@ -282,6 +285,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let visible_from = self.database.db.latest_sequence_number() + u64::from(batch.count());
         self.published.lock().pending = Some((visible_from, group, applied));
+        self.recent.note(batch.hashes(), visible_from);
         let written = self.database.write(batch.finish(), no_slowdown);
         let mut published = self.published.lock();
         published.pending = None;
@@ -313,6 +317,10 @@ impl Store {
 
     pub(super) fn database(&self) -> &Database {
         &self.database
+    }
+
+    pub(super) fn recent(&self) -> &RecentValues {
+        &self.recent
     }
 
     pub(super) fn views(&self) -> &Mutex<Views> {
