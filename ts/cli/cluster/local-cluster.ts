@@ -83,10 +83,10 @@ async function planReplicas(plan: ClusterPlan): Promise<ReplicaPlan[]> {
   try {
     mkdirSync(plan.dataDir, { recursive: true });
     const remembered = readPorts(plan.dataDir);
-    clientPorts =
-      plan.clientPortBase === 0 && remembered ? remembered.client : await choosePorts(plan.clientPortBase, REPLICAS);
-    peerPorts =
-      plan.peerPortBase === 0 && remembered ? remembered.peer : await choosePorts(plan.peerPortBase, REPLICAS);
+    const free = await choosePorts(0, 2 * REPLICAS); // together: apart they may well meet
+    const chosen = { client: free.slice(0, REPLICAS), peer: free.slice(REPLICAS), ...remembered };
+    clientPorts = plan.clientPortBase === 0 ? chosen.client : await choosePorts(plan.clientPortBase, REPLICAS);
+    peerPorts = plan.peerPortBase === 0 ? chosen.peer : await choosePorts(plan.peerPortBase, REPLICAS);
   } catch (error) {
     throw new EraftError('ERAFT_IO', `cannot use the folder ${plan.dataDir}`, { cause: error });
   }
