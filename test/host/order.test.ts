@@ -84,7 +84,7 @@ test('commands gather no longer than a majority needs, however slow our disk is'
 });
 
 test('commands that fill a record wait for nothing', async () => {
-  const { sim, log, first } = await gathering(414, 5, 'v'.repeat(100 * KiB));
+  const { sim, log, first } = await gathering(414, 5, 'v'.repeat(25 * KiB));
   await using _ = sim;
   assert.equal(log().lastIndex, first + 1);
 });

@@ -61,7 +61,7 @@ interface Pending {
 }
 
 /** Commands of so many bytes make a record that is worth its write, whatever the disk does. */
-const GATHER_BYTES_MAX = 256 * 1024;
+const GATHER_BYTES_MAX = 64 * 1024;
 const NO_STATES = new Float64Array(4);
 const NO_BYTES = new Uint8Array(0);
 
