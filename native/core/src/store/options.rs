@@ -106,9 +106,11 @@ impl Default for StoreOptions {
 impl StoreOptions {
     /// The options of the database. Levels begin late (12 files) because compaction is what a stream of writes pays for.
     pub(super) fn database(&self) -> Result<Options, StoreError> {
-        // Not among the setters of the crate. What is not flushed is in the Raft log.
-        let mut options =
-            Options::default().get_options_from_string("avoid_flush_during_shutdown=true")?;
+        // Not among the setters of the crate. What is not flushed is in the Raft log; blocks of a file that is gone leave
+        // the cache with it, which else fills with them where nobody reads.
+        let mut options = Options::default().get_options_from_string(
+            "avoid_flush_during_shutdown=true;uncache_aggressiveness=230",
+        )?;
         options.create_if_missing(true);
         options.set_paranoid_checks(true);
         if let Some(memory) = &self.memory {
