@@ -123,7 +123,7 @@ test('a replica away for longer than the log is kept: its catch-up is given up, 
     for (;;) {
       const { replicas } = await client.status();
       const peers = replicas.find((replica) => replica.id === leader)?.peers ?? [];
-      if (peers.find((peer) => peer.id === away)?.sending === 'lost') break;
+      if (peers.find((peer) => peer.id === away)?.sending === 'snapshot') break;
     }
     await client.put('the others go on', 'yes');
   });

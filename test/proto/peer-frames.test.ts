@@ -41,6 +41,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     .record({ ...leader, index: fc.nat(), logTerm: number, count: fc.nat({ max: 9 }) })
     .map(({ count, ...m }): Message => ({ type: 'append', ...m, entries: [], last: m.index + count })),
   fc.record({ type: fc.constant('heartbeat' as const), ...leader }),
+  fc.record({ type: fc.constant('snapshot' as const), ...leader, index: number, logTerm: number }),
   fc.record({
     type: fc.constant('appendReply' as const),
     ...envelope,

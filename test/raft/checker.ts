@@ -116,7 +116,11 @@ export class Checker {
   /** Rule 4: what is applied is on this disk, as it was committed. */
   #checkApplied(member: Member): void {
     const { applied, disk } = member;
-    if (applied <= disk.compacted.index) return;
+    const { index, term: base } = disk.compacted;
+    if (index > 0)
+      assert.equal(base, this.#committed[index - 1]?.term, `the log of ${member.id} begins behind ${base}/${index}`);
+    assert.ok(member.node.firstIndex - 1 <= applied && applied <= member.node.commit, `marks of ${member.id}`);
+    if (applied <= index) return;
     const term = this.#termAt(disk.records, applied);
     assert.equal(term, this.#committed[applied - 1]?.term, `rule 4: ${member.id} applied ${applied} beyond its disk`);
   }

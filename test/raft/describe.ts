@@ -26,6 +26,8 @@ function body(m: WireMessage): string {
       const entries = (m.records ?? []).map(entryText).join(', ');
       return `append term=${m.term} prev=${m.logTerm}/${m.index} [${entries}] commit=${m.commit}${round}`;
     }
+    case 'snapshot':
+      return `snapshot term=${m.term} state=${m.logTerm}/${m.index} commit=${m.commit}${round}`;
     case 'heartbeat':
       return `heartbeat term=${m.term} commit=${m.commit}${round}`;
     case 'appendReply':
@@ -45,7 +47,8 @@ export function stateText(member: Member): string {
 }
 
 export function progressText(p: ProgressStatus): string {
-  const marks = [p.active ? '' : ' silent', p.outrun ? ' outrun' : ''].join('');
+  const offered = p.offered === 0 ? '' : ` offered=${p.offered}`;
+  const marks = [offered, p.active ? '' : ' silent', p.outrun ? ' outrun' : ''].join('');
   const inflight = p.inflightMessages > 0 ? ` inflight=${p.inflightMessages} (${p.inflightBytes} B)` : '';
   return `${p.id}: ${p.state} match=${p.match} next=${p.next}${inflight}${marks}`;
 }

@@ -15,6 +15,7 @@ import {
   RaftNode,
   type Ready,
   type ReplicaId,
+  type SnapshotPoint,
 } from '../../ts/raft/index.js';
 
 /** An entry with what a host would know of it. */
@@ -29,6 +30,8 @@ interface Write {
   readonly ready: Ready;
   readonly records: readonly Record[];
   readonly sends: WireMessage[];
+  /** Instead of all that: a snapshot takes the place of log and state machine. */
+  readonly install: SnapshotPoint | null;
 }
 
 /** What survives a crash. */
@@ -96,7 +99,9 @@ export class Member {
   /** Not yet durable, oldest first. */
   writes: Write[] = [];
   /** Durable, and the core does not know. */
-  reports: Persist[] = [];
+  reports: (Persist | SnapshotPoint)[] = [];
+  /** Followers whose snapshot the core has asked for. */
+  needs = new Set<ReplicaId>();
   /** The log as the core has it, with texts. */
   records: Record[] = [];
   applied = 0;
@@ -139,16 +144,29 @@ export class Member {
   /** The oldest `count` writes reach the disk, and what waited for them leaves. The core hears of it in `report`. */
   complete(count = this.writes.length): void {
     for (const write of this.writes.splice(0, count)) {
-      if (write.ready.hardState !== null) this.disk.hardState = write.ready.hardState;
+      if (write.install !== null) this.#replace(write.install);
+      else if (write.ready.hardState !== null) this.disk.hardState = write.ready.hardState;
       overwrite(this.disk.records, write.records);
       for (const m of write.sends) this.#send(m);
-      if (write.ready.persist !== null) this.reports.push(write.ready.persist);
+      if (write.install !== null) this.reports.push(write.install);
+      else if (write.ready.persist !== null) this.reports.push(write.ready.persist);
     }
   }
 
   /** The oldest `count` reports of completed writes reach the core. */
   report(count = this.reports.length): void {
-    for (const persist of this.reports.splice(0, count)) this.node.onDurable(persist);
+    for (const done of this.reports.splice(0, count)) {
+      if ('epoch' in done) this.node.onDurable(done);
+      else this.#installed(done);
+    }
+  }
+
+  /** What this replica applied lies with `to` as a snapshot, whose core hears of it. False: it would not help. */
+  offer(to: ReplicaId, index = this.applied): boolean {
+    this.needs.delete(to);
+    const offered = this.node.offerSnapshot(to, { index, term: this.node.termAt(index) });
+    if (!offered) this.node.snapshotFailed(to);
+    return offered;
   }
 
   compact(index: number): void {
@@ -169,6 +187,7 @@ export class Member {
     this.alive = false;
     this.writes = [];
     this.reports = [];
+    this.needs.clear();
     this.#texts.clear();
   }
 
@@ -189,13 +208,35 @@ export class Member {
     this.#onEvent({ kind: 'ready', id: this.id, ready, records });
     for (const m of ready.sendNow) this.#send(this.#onWire(m));
     const sends = ready.sendWhenDurable.map((m) => this.#onWire(m));
-    if (ready.persist !== null) this.writes.push({ ready, records, sends });
+    for (const id of ready.needSnapshot) this.needs.add(id);
+    if (ready.persist !== null) this.writes.push({ ready, records, sends, install: null });
     else if (this.writes.length > 0) this.writes.at(-1)?.sends.push(...sends);
     else for (const m of sends) this.#send(m);
     if (ready.applyUpTo > this.applied) {
       this.applied = ready.applyUpTo;
       this.node.onApplied(ready.applyUpTo);
     }
+    if (ready.install !== null) this.writes.push({ ready, records: [], sends: [], install: ready.install });
+  }
+
+  /** The snapshot that was being installed is found to be damaged, before anything was touched. */
+  failInstall(): void {
+    const at = this.writes.findIndex((w) => w.install !== null);
+    const [write] = this.writes.splice(at, at < 0 ? 0 : 1);
+    assert.ok(write?.install, `replica ${this.id} installs nothing`);
+    for (const m of write.sends) this.#send(m);
+    this.node.onInstallFailed(write.install.index);
+  }
+
+  #replace({ index, term }: SnapshotPoint): void {
+    this.disk.compacted = { index, term, bytes: 0, text: '' };
+    this.disk.records = [];
+  }
+
+  #installed({ index }: SnapshotPoint): void {
+    this.records = [];
+    this.applied = index;
+    this.node.onInstalled(index);
   }
 
   #textOf(e: Entry, ready: Ready): string {

@@ -28,6 +28,7 @@ class Storm {
   readonly #ids: readonly number[];
   #proposed = 0;
   #asked = 0;
+  installed = 0;
 
   constructor(seed: number) {
     const random = randomFrom(seed);
@@ -42,10 +43,13 @@ class Storm {
       inflightMessagesMax: 1 + Math.floor(random() * 4),
       appendBytesMax: 100 + Math.floor(random() * 400),
       uncommittedBytesMax: 3_000,
-      catchUpBytesMax: 1_000_000_000,
+      catchUpBytesMax: random() < 0.5 ? 1_000_000_000 : 1_000,
       preVote: random() < 0.7,
       checkQuorum: random() < 0.7,
-      onEvent: (e) => this.checker.observe(e),
+      onEvent: (e) => {
+        if (e.kind === 'ready' && e.ready.install !== null) this.installed += 1;
+        this.checker.observe(e);
+      },
     });
     this.checker = new Checker(this.cluster);
   }
@@ -66,10 +70,11 @@ class Storm {
     else if (dice < 48) this.cluster.cut(member.id, this.#pick(this.#ids));
     else if (!member.alive) this.#random() < 0.2 && member.restart();
     else if (dice < 62) this.#sync(member);
-    else if (dice < 82) member.node.tick(this.#random() < 0.05);
-    else if (dice < 95) this.#ask(member);
-    else if (dice < 97) member.node.onUnreachable(this.#pick(this.#ids));
-    else if (dice < 98) this.#compact(member);
+    else if (dice < 80) member.node.tick(this.#random() < 0.05);
+    else if (dice < 92) this.#ask(member);
+    else if (dice < 93.5) member.node.onUnreachable(this.#pick(this.#ids));
+    else if (dice < 96) this.#compact();
+    else if (dice < 98) this.#snapshot();
     else if (dice < 99) member.node.diskStalled(this.#random() < 0.3);
     else this.#crash(member);
   }
@@ -105,10 +110,40 @@ class Storm {
     member.node.readIndex(this.#asked);
   }
 
-  /** As a host would: nothing that somebody may need, nothing unapplied. */
-  #compact(member: Member): void {
-    const index = Math.min(member.node.truncatable, member.applied, member.disk.records.at(-1)?.index ?? 0);
-    if (member.writes.length === 0 && index > member.disk.compacted.index) member.compact(index);
+  /** As a host would: nothing unapplied; and nothing that somebody may need, unless the log has grown too long. */
+  #compact(): void {
+    const hard = this.#random() < 0.7;
+    for (const member of this.cluster.members.values()) {
+      if (!member.alive || member.node.installing) continue;
+      const most = Math.min(member.applied, member.disk.records.at(-1)?.index ?? 0);
+      const index = hard ? most - Math.floor(this.#random() * 2) : Math.min(most, member.node.truncatable);
+      if (index > member.disk.compacted.index) member.compact(index);
+    }
+  }
+
+  /** The hosts bring a snapshot from leader to follower, or do not; or what came is found to be damaged. */
+  #snapshot(): void {
+    const dice = this.#random();
+    for (const member of this.cluster.members.values()) {
+      const [to] = member.needs;
+      if (dice < 0.1 && member.writes.some((w) => w.install !== null)) member.failInstall();
+      if (to === undefined) continue;
+      if (dice < 0.8) this.#offer(member, to);
+      else {
+        member.needs.delete(to);
+        member.node.snapshotFailed(to);
+      }
+    }
+  }
+
+  /** Made some time ago, maybe. */
+  #offer(member: Member, to: number): void {
+    const { firstIndex } = member.node;
+    const index =
+      this.#random() < 0.5
+        ? member.applied
+        : firstIndex - 1 + Math.floor(this.#random() * (member.applied - firstIndex + 2));
+    member.offer(to, index);
   }
 
   #crash(member: Member): void {
@@ -133,7 +168,10 @@ class Storm {
       member.node.diskStalled(false);
     }
     for (let tick = 0; tick < TICKS_TO_RECOVER; tick++) {
-      for (const id of this.#ids) this.cluster.tick(id);
+      for (const id of this.#ids) {
+        this.cluster.tick(id);
+        for (const to of this.cluster.member(id).needs) this.cluster.member(id).offer(to);
+      }
       this.cluster.settle();
       this.checker.check();
       if (this.#serves()) return;
@@ -169,6 +207,7 @@ const only = process.env.ERAFT_SEED;
 const seeds = only === undefined ? Array.from({ length: SEEDS }, (_, i) => i + 1) : [Number(only)];
 const committed: number[] = [];
 const reads: number[] = [];
+let installed = 0;
 
 for (const seed of seeds) {
   test(
@@ -179,6 +218,7 @@ for (const seed of seeds) {
       storm.recover();
       committed.push(storm.checker.committed);
       reads.push(storm.checker.reads);
+      installed += storm.installed;
     }),
   );
 }
@@ -187,4 +227,5 @@ test('the weather leaves room for work', { skip: only !== undefined }, () => {
   const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
   assert.ok(sum(committed) > 10 * SEEDS, `${sum(committed)} entries committed in ${SEEDS} runs`);
   assert.ok(sum(reads) > SEEDS, `${sum(reads)} reads answered in ${SEEDS} runs`);
+  assert.ok(installed > SEEDS, `${installed} snapshots installed in ${SEEDS} runs`);
 });

@@ -147,7 +147,7 @@ describe('replication', () => {
     cluster.heal();
     cluster.node(1).onUnreachable(3);
     cluster.turn(1);
-    assert.equal(cluster.node(1).progress()[2]?.state, 'lost');
+    assert.equal(cluster.node(1).progress()[2]?.state, 'snapshot');
     cluster.member(1).propose('d');
     cluster.tick(1);
     const types = cluster.take(1, 3).map((m) => m.type);

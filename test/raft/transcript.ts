@@ -4,6 +4,9 @@
 //           [inflight=2] [inflight-bytes=n] [append-bytes=n] [uncommitted=n] [catch-up=n]
 //   log 1 terms=1,1,4 [term=4] [vote=0] [commit=0]     what lies on the disk of 1; before the cluster's first step
 //   propose 1 "x" ["y" …] · campaign 1 · tick 1 [n] · pause 1 · read 1 7 · compact 1 5 · unreachable 1 2
+//   offer 1 3 [index]   the host of 3 holds a snapshot of 1, whole (of what 1 has applied); snapshot-failed 1 3   it never will
+//   stray 1->3 snapshot 7 [term=2]   a snapshot message that got lost on the way and is delivered now
+//   install-failed 3    … and finds it damaged when it is to be installed
 //   stalled 1 on|off · may-campaign 1 on|off
 //   deliver 1->2 [n]   the n oldest messages, else all · newest 1->2   the newest one first · repeat 1->2   without taking it
 //   durable 1 [n]      the oldest writes of 1 reach its disk, and its core hears of it
@@ -143,6 +146,8 @@ class Story {
     if (e.records.length > 0 && !this.#quiet) this.#output.push(`${id}: append ${e.records.map(entryText).join(', ')}`);
     for (const { context, index } of ready.reads) this.#output.push(`${id}: read ${context} at ${index}`);
     for (const context of ready.readsLost) this.#output.push(`${id}: read ${context} lost`);
+    for (const to of ready.needSnapshot) this.#output.push(`${id}: needs a snapshot for ${to}`);
+    if (ready.install !== null) this.#output.push(`${id}: install ${ready.install.term}/${ready.install.index}`);
   }
 
   /** What a reader wants to know without asking: role, term, commit. */
@@ -185,6 +190,27 @@ const COMMANDS: { readonly [verb: string]: (a: Act) => void } = {
     }
   },
   compact: ({ cluster, id, words }) => cluster.member(id).compact(Number(words[1])),
+  offer: ({ cluster, id, words, tell }) => {
+    const index = words[2] === undefined ? undefined : Number(words[2]);
+    if (!cluster.member(id).offer(Number(words[1]), index)) tell(`${id}: no longer of use to ${words[1]}`);
+  },
+  stray: ({ cluster, words }) => {
+    const [from, to] = link(words[0]);
+    const { node } = cluster.member(from);
+    const index = Number(words[2]);
+    const term = Number(options(words.slice(3)).term ?? node.term);
+    const point = { index, logTerm: node.termAt(index) || node.termAt(node.firstIndex - 1), commit: node.commit };
+    const session =
+      cluster
+        .node(from)
+        .progress()
+        .filter((p) => p.id !== from)
+        .findIndex((p) => p.id === to) + 1;
+    cluster.member(to).step({ type: 'snapshot', from, to, term, session, truncatable: 0, round: 0, ...point });
+    cluster.turn(to);
+  },
+  'snapshot-failed': ({ cluster, id, words }) => cluster.node(id).snapshotFailed(Number(words[1])),
+  'install-failed': ({ cluster, id }) => cluster.member(id).failInstall(),
   unreachable: ({ cluster, id, words }) => cluster.node(id).onUnreachable(Number(words[1])),
   stalled: ({ cluster, id, words }) => cluster.node(id).diskStalled(words[1] === 'on'),
   'may-campaign': ({ cluster, id, words }) => cluster.node(id).mayCampaign(words[1] === 'on'),

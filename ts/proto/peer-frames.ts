@@ -78,6 +78,7 @@ const TYPES = [
   'heartbeat',
   'appendReply',
   'heartbeatReply',
+  'snapshot',
 ] as const satisfies readonly Message['type'][];
 const TYPE_NUMBER = new Map<string, number>(TYPES.map((type, i) => [type, i + 1]));
 const GRANTED = 1;
@@ -194,6 +195,8 @@ function readBody(view: DataView, at: number, type: Message['type'], granted: bo
     }
     case 'heartbeat':
       return { type, from, to, term, session, commit, truncatable, round };
+    case 'snapshot':
+      return { type, from, to, term, session, commit, truncatable, round, index, logTerm };
     case 'appendReply': {
       const hintIndex = readU64(view, at + 80);
       const hintTerm = readU64(view, at + 88);

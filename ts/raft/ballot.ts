@@ -44,6 +44,11 @@ export class Ballot {
     return this.#handed.term !== this.#term || this.#handed.vote !== this.#vote;
   }
 
+  /** May `candidate` have our vote in `term`, as far as votes go? `leader`: of our own term, 0: none. */
+  isFreeFor(candidate: ReplicaId, term: number, leader: ReplicaId): boolean {
+    return term > this.#term || this.#vote === candidate || (this.#vote === 0 && leader === 0);
+  }
+
   enterTerm(term: number, vote: ReplicaId): void {
     invariant(term > this.#term && Number.isSafeInteger(term), 'terms only rise: new, old', term, this.#term);
     this.#term = term;

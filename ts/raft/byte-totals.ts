@@ -61,6 +61,19 @@ export class ByteTotals {
     return low;
   }
 
+  /** The first index behind which all entries together take at most `bytesMax`. */
+  startOfLast(bytesMax: number): number {
+    const least = this.#at(this.#last) - bytesMax;
+    let low = this.#compacted;
+    let high = this.#last;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#at(middle) >= least) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
   #at(index: number): number {
     invariant(index >= this.#compacted && index <= this.#last, 'index is retained', index, this.#compacted, this.#last);
     return this.#slots[index % this.#slots.length] as number;

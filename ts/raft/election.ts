@@ -46,7 +46,7 @@ export function speaksOfFutureTerm(m: Message): boolean {
 
 /** Who leads the term that the message is of, as far as it tells; 0 if it does not. */
 export function leaderNamedBy(m: Message): ReplicaId {
-  return m.type === 'append' || m.type === 'heartbeat' ? m.from : 0;
+  return m.type === 'append' || m.type === 'heartbeat' || m.type === 'snapshot' ? m.from : 0;
 }
 
 /**
@@ -60,6 +60,7 @@ export function answerToStale(m: Message, term: number): Message | null {
       return voteReply(m, term, false);
     case 'append':
     case 'heartbeat':
+    case 'snapshot':
       return {
         type: 'appendReply',
         from: m.to,

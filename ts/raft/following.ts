@@ -1,5 +1,5 @@
 import { invariant } from './invariant.js';
-import type { Append, AppendReply, Heartbeat, HeartbeatReply, ReplicaId } from './messages.js';
+import type { Append, AppendReply, HeartbeatReply, LeaderMessage, ReplicaId, SnapshotMessage } from './messages.js';
 import type { RaftLog } from './raft-log.js';
 
 /**
@@ -60,18 +60,50 @@ export class Following {
     this.#proven = Math.max(this.#proven, m.last);
     log.commitTo(Math.min(m.commit, this.#proven));
     this.#ackOwed = true;
-    this.#echoOwed ||= m.round > this.#round;
-    this.#round = Math.max(this.#round, m.round);
+    this.#echo(m);
     return null;
   }
 
+  // SAFETY: which snapshot replaces a log (§7; etcd-io/raft, raft.restore).
+  // Claim:   nothing committed here is ever taken back, and of the rest exactly that is dropped which cannot be kept.
+  // Why:     a snapshot up to our commit index says nothing new. A log that holds its last entry agrees with it on all
+  //          before (Log Matching), so what follows that entry is kept, and only the commit index moves. Any other log
+  //          ends before that entry or holds another one in its place, and what follows another one can never be
+  //          committed, as the snapshot's is.
+  // And:     what was acknowledged in this term lies below it: a proven log that reaches it would hold its last entry.
+  // Checked: transcripts/snapshot-old.txt, snapshot-matching-log.txt, snapshot-conflict.txt; snapshots.test.ts.
+  /** Must log and state machine be replaced by it? If not, it is acknowledged. */
+  onSnapshot(m: SnapshotMessage): boolean {
+    this.#listen(m);
+    this.#echo(m);
+    const log = this.#log;
+    if (m.index > log.commit && !log.holds(m.index, m.logTerm)) {
+      invariant(
+        this.#proven < m.index,
+        'what is proven agrees with every snapshot: proven, index',
+        this.#proven,
+        m.index,
+      );
+      return true;
+    }
+    this.#proven = Math.max(this.#proven, m.index);
+    log.commitTo(m.index);
+    this.#ackOwed = true;
+    return false;
+  }
+
+  /** The log begins behind a snapshot that ends with `index`: committed, hence held by every leader from now on. */
+  onRestored(index: number): void {
+    this.#proven = Math.max(this.#proven, index);
+    this.#ackOwed = this.#leader !== 0;
+  }
+
   /** Always to be answered, and never refused. */
-  onHeartbeat(m: Heartbeat): null {
+  onHeartbeat(m: LeaderMessage): void {
     this.#listen(m);
     this.#log.commitTo(Math.min(m.commit, this.#proven));
     this.#echoOwed = true;
     this.#round = Math.max(this.#round, m.round);
-    return null;
   }
 
   /** Would takeReply return one? */
@@ -97,7 +129,13 @@ export class Following {
     return this.#ackOwed && (this.#log.durable >= this.#proven || this.#promised > this.#acked);
   }
 
-  #listen(m: Append | Heartbeat): void {
+  /** A read round that is new is repeated at once. */
+  #echo(m: LeaderMessage): void {
+    this.#echoOwed ||= m.round > this.#round;
+    this.#round = Math.max(this.#round, m.round);
+  }
+
+  #listen(m: LeaderMessage): void {
     invariant(this.#leader === 0 || this.#leader === m.from, 'one leader per term', this.#leader, m.from, m.term);
     this.#leader = m.from;
     if (m.session <= this.#session) return;

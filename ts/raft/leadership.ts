@@ -1,11 +1,22 @@
 import type { RaftConfig } from './config.js';
 import { Inflights } from './inflights.js';
 import { invariant } from './invariant.js';
-import type { Append, AppendReply, Heartbeat, HeartbeatReply, Message, ReplicaId } from './messages.js';
+import type {
+  Append,
+  AppendReply,
+  Heartbeat,
+  HeartbeatReply,
+  Message,
+  ReplicaId,
+  SnapshotMessage,
+} from './messages.js';
 import { Progress, type ProgressStatus } from './progress.js';
 import type { Majority } from './quorum.js';
 import type { RaftLog } from './raft-log.js';
 import type { ReadOnly } from './read-only.js';
+import type { Proposed, SnapshotPoint } from './ready.js';
+
+export const NOBODY: readonly ReplicaId[] = Object.freeze([]);
 
 /**
  * A replica's leadership of one term: what each follower has, what it should be told next, what is committed.
@@ -22,6 +33,7 @@ export class Leadership {
   readonly #reads: ReadOnly;
   readonly #followers = new Map<ReplicaId, Progress>();
   #truncatable: number;
+  #lacking: ReplicaId[] = []; // followers that newly need a snapshot
   #news = true; // may somebody lack something?
   #heartbeatElapsed = 0;
   #windowElapsed = 0; // of check-quorum
@@ -61,9 +73,23 @@ export class Leadership {
     return this.#truncatable;
   }
 
+  /** Up to here, no member that the log is kept for needs it from us. May go back: a member that had none may need it now. */
+  get compactable(): number {
+    return Math.min(this.#truncatable, this.#leastMatch());
+  }
+
   /** Is an entry of this term committed, so that the commit index is known to cover all that earlier leaders committed? */
   get commitIsCurrent(): boolean {
     return this.#log.termAt(this.#log.commit) === this.term;
+  }
+
+  propose(bytes: number): Proposed {
+    const uncommitted = this.#log.uncommittedBytes;
+    if (uncommitted > 0 && uncommitted + bytes > this.#config.uncommittedBytesMax)
+      return { refused: 'uncommitted-limit' };
+    const index = this.#log.append(this.term, bytes);
+    this.logChanged();
+    return { index };
   }
 
   /** The log grew, here or on our disk, or was compacted. */
@@ -95,6 +121,34 @@ export class Leadership {
     } else {
       follower.refuse(m.index, this.#log.lastAtMost(m.hintIndex, m.hintTerm));
     }
+  }
+
+  /** Does the log no longer help this follower? */
+  wantsSnapshot(id: ReplicaId): boolean {
+    return this.#followers.get(id)?.state === 'snapshot';
+  }
+
+  /** The follower's host holds this snapshot. False: that does not help it, or no longer. */
+  offerSnapshot(id: ReplicaId, point: SnapshotPoint): boolean {
+    const follower = this.#followers.get(id);
+    if (follower?.state !== 'snapshot' || point.index < this.#log.compacted) return false;
+    invariant(point.index <= this.#log.commit, 'a snapshot is of what is committed', point.index, this.#log.commit);
+    follower.offer(point);
+    this.#news = true;
+    return true;
+  }
+
+  snapshotFailed(id: ReplicaId): void {
+    const follower = this.#followers.get(id);
+    if (follower?.state === 'snapshot') follower.snapshotFailed();
+  }
+
+  /** Followers that newly need a snapshot. */
+  takeLacking(): readonly ReplicaId[] {
+    if (this.#lacking.length === 0) return NOBODY;
+    const lacking = this.#lacking;
+    this.#lacking = [];
+    return lacking;
   }
 
   /** The transport lost the connection, and with it whatever was on its way. */
@@ -142,6 +196,7 @@ export class Leadership {
       next: last + 1,
       active: true,
       outrun: false,
+      offered: 0,
       inflightMessages: 0,
       inflightBytes: 0,
     };
@@ -155,6 +210,7 @@ export class Leadership {
         next: f.next,
         active: f.active || !f.absent,
         outrun: this.#isOutrun(f),
+        offered: f.offered?.index ?? 0,
         inflightMessages: f.inflights.count,
         inflightBytes: f.inflights.bytes,
       };
@@ -164,7 +220,10 @@ export class Leadership {
   #acknowledged(follower: Progress, index: number): void {
     invariant(index <= this.#log.last, 'nobody acknowledges what was never sent: index, last', index, this.#log.last);
     const advanced = follower.acknowledge(index);
-    if (follower.state === 'lost' && follower.match >= this.#log.compacted) follower.probe();
+    if (follower.state === 'snapshot') {
+      if (follower.match >= this.#log.compacted) follower.probe();
+      else if (follower.match >= (follower.offered?.index ?? Number.POSITIVE_INFINITY)) follower.lack(); // cut beyond it
+    }
     if (advanced) this.#advance();
   }
 
@@ -195,11 +254,15 @@ export class Leadership {
   }
 
   #advanceTruncatable(): void {
+    this.#truncatable = Math.max(this.#truncatable, this.#leastMatch());
+  }
+
+  #leastMatch(): number {
     let least = Math.min(this.#log.durable, this.#log.commit);
     for (const follower of this.#followers.values()) {
       if (follower.match < least && !this.#isOutrun(follower)) least = follower.match;
     }
-    this.#truncatable = Math.max(this.#truncatable, least);
+    return least;
   }
 
   /**
@@ -209,7 +272,7 @@ export class Leadership {
    * passed in silence, it is behind in appearance only.
    */
   #isOutrun(follower: Progress): boolean {
-    if (follower.state === 'lost') return true;
+    if (follower.state === 'snapshot') return true;
     if (!follower.settled && !follower.absent) return false;
     if (follower.settled && follower.match < this.#log.compacted) return true;
     return this.#log.bytesBetween(follower.match, this.#log.last) > this.#config.catchUpBytesMax;
@@ -217,7 +280,10 @@ export class Leadership {
 
   #tellOne(follower: Progress, send: (m: Message) => void): void {
     const log = this.#log;
-    if (follower.state !== 'lost' && follower.next - 1 < log.compacted) follower.lose();
+    if (follower.state !== 'snapshot' && follower.next - 1 < log.compacted) follower.lack();
+    if (follower.takeNeed()) this.#lacking.push(follower.id);
+    const offered = follower.takeOffer();
+    if (offered !== null) send(this.#snapshot(follower, offered));
     while (follower.wants(log.last)) send(this.#append(follower));
     const missesRound = this.#reads.round > follower.toldRound;
     if (!follower.heartbeatDue && !missesRound && !follower.missesCommit(log.commit)) return;
@@ -232,6 +298,12 @@ export class Leadership {
     follower.sent(last, this.#log.bytesBetween(index, last));
     const { from, to, term, session, commit, truncatable, round } = this.#heartbeat(follower);
     return { type: 'append', from, to, term, session, commit, truncatable, round, index, logTerm, entries: [], last };
+  }
+
+  #snapshot(follower: Progress, point: SnapshotPoint): SnapshotMessage {
+    const { from, to, term, session, commit, truncatable, round } = this.#heartbeat(follower);
+    const { index, term: logTerm } = point;
+    return { type: 'snapshot', from, to, term, session, commit, truncatable, round, index, logTerm };
   }
 
   /** What every message says; with nothing else, a heartbeat. */

@@ -62,7 +62,20 @@ export interface Heartbeat extends LeaderEnvelope {
 }
 
 /**
- * Answer to an append or a heartbeat.
+ * The state after the entry (`index`, `logTerm`), which is committed, lies with you. The bytes travel beside the core: the
+ * follower's host steps this when it holds all of them, verified.
+ */
+export interface SnapshotMessage extends LeaderEnvelope {
+  readonly type: 'snapshot';
+  readonly index: number;
+  readonly logTerm: number;
+}
+
+/** What only a leader sends. */
+export type LeaderMessage = Append | Heartbeat | SnapshotMessage;
+
+/**
+ * Answer to an append, a heartbeat or a snapshot.
  *
  * `appendReply` granted: everything up to `index` matches the leader of this term and is on this disk. Refused: the log does not
  * hold (`index`, term of the append); the best guess for where it matches is (`hintIndex`, `hintTerm`).
@@ -85,4 +98,4 @@ export interface HeartbeatReply extends Envelope {
   readonly round: number;
 }
 
-export type Message = VoteRequest | VoteReply | Append | Heartbeat | AppendReply | HeartbeatReply;
+export type Message = VoteRequest | VoteReply | LeaderMessage | AppendReply | HeartbeatReply;

@@ -1,13 +1,14 @@
 import type { Inflights } from './inflights.js';
 import { invariant } from './invariant.js';
 import type { ReplicaId } from './messages.js';
+import type { SnapshotPoint } from './ready.js';
 
 /**
  * - probe: where the follower's log matches ours is a guess; one append is on its way at a time
  * - replicate: it matches up to `match`, and appends stream ahead of the acknowledgements
- * - lost: the log no longer holds what the follower needs next; heartbeats are all it gets
+ * - snapshot: the log no longer holds what the follower needs next; it gets heartbeats, and a snapshot from the host
  */
-export type ProgressState = 'probe' | 'replicate' | 'lost';
+export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
 /** What `RaftNode.progress()` tells about one member, for status and metrics. */
 export interface ProgressStatus {
@@ -21,6 +22,8 @@ export interface ProgressStatus {
   readonly active: boolean;
   /** Further behind than catchUpBytesMax, so that the log is no longer kept for it. */
   readonly outrun: boolean;
+  /** The last index of the snapshot that its host holds; 0: none. */
+  readonly offered: number;
   readonly inflightMessages: number;
   readonly inflightBytes: number;
 }
@@ -55,6 +58,9 @@ export class Progress {
   #matchThen = 0;
   #sentThen = 0;
   #nudge = false; // replicate: what was on its way then has not arrived since; ask with an append, be it empty
+  #need: 'none' | 'once-heard' | 'now' | 'told' = 'none'; // snapshot: what the host has to be told
+  #offered: SnapshotPoint | null = null; // snapshot: its host holds this one
+  #offerDue = false;
 
   constructor(id: ReplicaId, session: number, next: number, inflights: Inflights) {
     this.id = id;
@@ -100,7 +106,7 @@ export class Progress {
         return !this.#probing;
       case 'replicate':
         return this.#nudge || (this.#next <= last && !this.inflights.full);
-      case 'lost':
+      case 'snapshot':
         return false;
     }
   }
@@ -167,7 +173,7 @@ export class Progress {
    * False if the refusal is about something long settled: messages overtake each other.
    */
   refuse(rejected: number, guess: number): boolean {
-    if (this.#state === 'lost' || rejected <= this.#match) return false;
+    if (this.#state === 'snapshot' || rejected <= this.#match) return false;
     if (this.#state === 'probe' && rejected !== this.#next - 1) return false;
     this.probe();
     this.#next = Math.max(this.#match + 1, Math.min(guess + 1, rejected));
@@ -190,6 +196,9 @@ export class Progress {
       this.#probing = false;
     } else if (this.#state === 'replicate') {
       this.#nudge = this.#match === this.#matchThen && this.#match < this.#sentThen;
+    } else {
+      if (this.#need === 'once-heard') this.#need = 'now';
+      this.#offerDue = this.#offered !== null;
     }
     this.#matchThen = this.#match;
     this.#sentThen = this.#next - 1;
@@ -201,10 +210,42 @@ export class Progress {
     this.#next = this.#match + 1;
   }
 
-  /** The log no longer reaches back to `next`. */
-  lose(): void {
-    this.#enter('lost');
+  /** The log no longer reaches back to `next`. A follower that is silent gets its snapshot when it is heard of again. */
+  lack(): void {
+    this.#enter('snapshot');
     this.#settled = true;
+    this.#need = this.#active ? 'now' : 'once-heard';
+  }
+
+  /** Is the host to be told, now, that a snapshot is needed? Once. */
+  takeNeed(): boolean {
+    if (this.#need !== 'now') return false;
+    this.#need = 'told';
+    return true;
+  }
+
+  get offered(): SnapshotPoint | null {
+    return this.#offered;
+  }
+
+  /** Its host holds this snapshot. */
+  offer(point: SnapshotPoint): void {
+    this.#offered = point;
+    this.#offerDue = true;
+  }
+
+  /** The snapshot of which the follower should hear now: when it is new, and again as long as nothing comes of it. */
+  takeOffer(): SnapshotPoint | null {
+    if (!this.#offerDue) return null;
+    this.#offerDue = false;
+    return this.#offered;
+  }
+
+  /** Nothing came of the snapshot. Another one may be asked for when the follower has been heard of again. */
+  snapshotFailed(): void {
+    this.#offered = null;
+    this.#offerDue = false;
+    this.#need = 'once-heard';
   }
 
   #replicate(): void {
@@ -226,6 +267,9 @@ export class Progress {
     this.#probeBytes = 0;
     this.#probesEmpty = false;
     this.#nudge = false;
+    this.#need = 'none';
+    this.#offered = null;
+    this.#offerDue = false;
     this.#toldCommit = Math.min(this.#toldCommit, this.#match);
     invariant(this.#match < this.#next, 'match < next', this.#match, this.#next);
   }

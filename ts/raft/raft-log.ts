@@ -18,8 +18,8 @@ const NO_ENTRIES: readonly Entry[] = Object.freeze([]);
  * - handed: given to the host in a Ready, to be written
  */
 export class RaftLog {
-  readonly #terms: TermRuns;
-  readonly #totals: ByteTotals;
+  #terms: TermRuns;
+  #totals: ByteTotals;
   #compacted: number;
   #applied: number;
   #commit: number;
@@ -80,7 +80,7 @@ export class RaftLog {
     return this.#terms.lastTerm;
   }
 
-  /** Counts truncations: between two moments of one epoch, entries were added and none was replaced. */
+  /** Counts truncations and restorations: between two moments of one epoch, entries were added and none was replaced. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -128,6 +128,11 @@ export class RaftLog {
   /** Bytes of the entries after `from` up to `to`, of which those that are gone count nothing. */
   bytesBetween(from: number, to: number): number {
     return this.#totals.between(Math.max(from, this.#compacted), to);
+  }
+
+  /** The first index behind which the log takes at most `bytes`. */
+  startOfLast(bytes: number): number {
+    return this.#totals.startOfLast(bytes);
   }
 
   /** The last index of an append that starts after `from` and carries at most `bytesMax`, or one larger entry. */
@@ -184,8 +189,9 @@ export class RaftLog {
   // Why:     a report says "the log was on disk up to `index`, as it stood when the epoch was `epoch`". In the same
   //          epoch entries were only added since, so it holds now. In a later one, the entry at `index` may be another
   //          one whose write is still queued, even if its term is the same again.
-  // Rests:   #truncateAfter is the only way to lose entries, and it starts a new epoch; the write that replaces them
-  //          is handed out afterwards, in order, with a report of its own, so nothing waits for the report ignored.
+  // Rests:   #truncateAfter and restore are the only ways to lose entries, and they start a new epoch; the write that
+  //          replaces them is handed out afterwards, in order, with a report of its own, or was done before restore was
+  //          called, so nothing waits for the report ignored.
   // Checked: transcripts/async-storage-aba.txt; rules.test.ts, rule 3.
   markDurable(index: number, term: number, epoch: number): boolean {
     if (epoch !== this.#epoch || index <= this.#durable) return false;
@@ -215,6 +221,34 @@ export class RaftLog {
     this.#terms.compactTo(index);
     this.#totals.compactTo(index);
     this.#compacted = index;
+  }
+
+  /**
+   * Follower: state machine and log have been replaced, durably, by a snapshot that ends with (`index`, `term`): the log
+   * begins behind it, empty, and all marks stand there.
+   */
+  restore(index: number, term: number): void {
+    invariant(
+      index > this.#commit,
+      'a snapshot never takes back what is committed: index, commit',
+      index,
+      this.#commit,
+    );
+    invariant(
+      !this.holds(index, term),
+      'a log that holds the end of a snapshot keeps what follows: index, term',
+      index,
+      term,
+    );
+    this.#terms = new TermRuns(index, term);
+    this.#totals = new ByteTotals(index);
+    this.#compacted = index;
+    this.#applied = index;
+    this.#commit = index;
+    this.#durable = index;
+    this.#handed = index;
+    this.#last = index;
+    this.#epoch += 1;
   }
 
   #push(term: number, bytes: number): void {

@@ -2,16 +2,17 @@ import { Ballot } from './ballot.js';
 import { checkConfig, type InitialState, type RaftConfig } from './config.js';
 import { answerToStale, leaderNamedBy, speaksOfFutureTerm, Tally, voteReply, voteRequests } from './election.js';
 import { ElectionTimer } from './election-timer.js';
-import { Following } from './following.js';
+import { Followership } from './followership.js';
 import { invariant, unreachable } from './invariant.js';
-import { Leadership } from './leadership.js';
-import type { Append, Entry, Heartbeat, Message, ReplicaId, VoteReply, VoteRequest } from './messages.js';
+import { Leadership, NOBODY } from './leadership.js';
+import { LogMarks } from './log-marks.js';
+import type { Entry, LeaderMessage, Message, ReplicaId, VoteRequest } from './messages.js';
 import { Outbox } from './outbox.js';
 import type { ProgressStatus } from './progress.js';
 import { Majority } from './quorum.js';
 import { RaftLog } from './raft-log.js';
 import { ReadOnly } from './read-only.js';
-import type { Persist, Proposed, Ready, Role } from './ready.js';
+import type { Persist, Proposed, Ready, Role, SnapshotPoint } from './ready.js';
 
 /**
  * One replica of one Raft group.
@@ -19,39 +20,39 @@ import type { Persist, Proposed, Ready, Role } from './ready.js';
  * The host feeds inputs, and once per turn, while `hasReady()`, takes a Ready and does what it says (ready.ts). No input
  * does anything outside by itself.
  */
-export class RaftNode {
+export class RaftNode extends LogMarks {
   readonly id: ReplicaId;
   readonly #config: RaftConfig;
   readonly #majority: Majority;
   readonly #log: RaftLog;
   readonly #ballot: Ballot;
   readonly #timer: ElectionTimer;
+  readonly #followership: Followership;
   readonly #reads = new ReadOnly();
   readonly #outbox = new Outbox();
   #role: Role = 'follower';
   #leader: ReplicaId = 0;
   #leadership: Leadership | null = null; // while the role is leader
-  #following: Following; // of this term
   #tally: Tally; // of the last campaign
   #blank: Entry | null = null; // appended on election, not yet handed out
   #handedApply: number;
-  #truncatable: number; // while somebody else leads
   #stalled = false;
   #allowed = true;
 
   /** @throws InvariantError when the configuration, or what the disk holds, contradicts itself */
   constructor(config: RaftConfig, initial: InitialState) {
     checkConfig(config);
+    const log = new RaftLog(initial);
+    super(log);
     this.id = config.id;
     this.#config = config;
     this.#majority = new Majority(config.voters);
-    this.#log = new RaftLog(initial);
+    this.#log = log;
     this.#ballot = new Ballot(initial.hardState);
     this.#timer = new ElectionTimer(config.electionTicks, config.electionJitter);
-    this.#following = new Following(this.#log, this.id, this.term);
+    this.#followership = new Followership(this.#log, this.id, this.term, initial.compactedIndex);
     this.#tally = new Tally(this.#majority);
     this.#handedApply = initial.appliedIndex;
-    this.#truncatable = initial.compactedIndex;
   }
 
   get role(): Role {
@@ -67,37 +68,14 @@ export class RaftNode {
     return this.#leader;
   }
 
-  get commit(): number {
-    return this.#log.commit;
-  }
-
-  /** The first entry still in the log, or the next one to come. */
-  get firstIndex(): number {
-    return this.#log.compacted + 1;
-  }
-
-  get lastIndex(): number {
-    return this.#log.last;
-  }
-
-  /** The last entry on our own disk. */
-  get durableIndex(): number {
-    return this.#log.durable;
-  }
-
-  /** Changes whenever entries were replaced: what was true of (index, term) in an earlier epoch must be checked again. */
-  get epoch(): number {
-    return this.#log.epoch;
-  }
-
-  /** No member that the log is kept for needs it from anybody else up to here. Never goes back. */
+  /** No member that the log is kept for needs it from us up to here. A leader's may go back: one for whom it was not needs it again. */
   get truncatable(): number {
-    return this.#leadership?.truncatable ?? this.#truncatable;
+    return this.#leadership?.compactable ?? this.#followership.truncatable;
   }
 
-  /** Term of an entry in the log, or of the last one compacted; 0 if it is neither. */
-  termAt(index: number): number {
-    return this.#log.knows(index) ? this.#log.termAt(index) : 0;
+  /** State machine and log are being replaced by a snapshot. */
+  get installing(): boolean {
+    return this.#followership.installing;
   }
 
   /** A leader's view of all members, ascending by id; empty on everybody else. Allocates: for status and metrics. */
@@ -127,7 +105,7 @@ export class RaftNode {
   /** Time passes. `afterPause`: unknown time has passed, of which this replica saw nothing. */
   tick(afterPause = false): void {
     if (this.#leadership !== null) {
-      if (!this.#leadership.tick(afterPause) && this.#checksQuorum) this.#becomeFollower(this.term, 0);
+      if (!this.#leadership.tick(afterPause) && (this.#config.checkQuorum ?? true)) this.#becomeFollower(this.term, 0);
       return;
     }
     this.#timer.tick();
@@ -138,13 +116,7 @@ export class RaftNode {
 
   /** One entry of `bytes`, record header included. The caller seals it with (index, `term`) before it takes the Ready. */
   propose(bytes: number): Proposed {
-    if (this.#leadership === null) return { refused: 'not-leader' };
-    const uncommitted = this.#log.uncommittedBytes;
-    if (uncommitted > 0 && uncommitted + bytes > this.#config.uncommittedBytesMax)
-      return { refused: 'uncommitted-limit' };
-    const index = this.#log.append(this.term, bytes);
-    this.#leadership.logChanged();
-    return { index };
+    return this.#leadership?.propose(bytes) ?? { refused: 'not-leader' };
   }
 
   /**
@@ -179,6 +151,32 @@ export class RaftNode {
     this.#leadership?.logChanged();
   }
 
+  /** A snapshot that a Ready asked for has replaced state machine and log, durably. */
+  onInstalled(index: number): void {
+    this.#followership.onInstalled(index);
+    this.#handedApply = index;
+  }
+
+  /** It has not, and nothing was touched. */
+  onInstallFailed(index: number): void {
+    this.#followership.onInstallFailed(index);
+  }
+
+  /** Leader: does the log no longer reach what `id` needs next? */
+  wantsSnapshot(id: ReplicaId): boolean {
+    return this.#leadership?.wantsSnapshot(id) ?? false;
+  }
+
+  /** The host of `id` holds this snapshot, whole: its core is told. False: that would not help it, or no longer. */
+  offerSnapshot(id: ReplicaId, point: SnapshotPoint): boolean {
+    return this.#leadership?.offerSnapshot(id, point) ?? false;
+  }
+
+  /** Nothing came of the snapshot for `id`. If it still needs one, a later Ready says so again. */
+  snapshotFailed(id: ReplicaId): void {
+    this.#leadership?.snapshotFailed(id);
+  }
+
   /** The connection to `id` broke: what was on its way is lost. */
   onUnreachable(id: ReplicaId): void {
     this.#leadership?.onUnreachable(id);
@@ -201,7 +199,8 @@ export class RaftNode {
 
   /** Stands for election now, unless it leads, or must not, or is no voter. */
   campaign(): void {
-    if (this.#role === 'leader' || this.#stalled || !this.#allowed || !this.#majority.includes(this.id)) return;
+    if (this.#role === 'leader' || this.#stalled || !this.#allowed || this.installing) return;
+    if (!this.#majority.includes(this.id)) return;
     if (this.#config.preVote ?? true) this.#becomePreCandidate();
     else this.#becomeCandidate();
   }
@@ -212,9 +211,10 @@ export class RaftNode {
       !this.#outbox.empty ||
       this.#ballot.changed ||
       this.#log.handed < this.#log.last ||
-      this.#handedApply < this.#log.applicable ||
+      this.#handedApply < this.#applicable ||
       this.#reads.concluded ||
-      (this.#leadership?.news ?? this.#following.owes)
+      this.#followership.installIsDue(this.#ballot.durable) ||
+      (this.#leadership?.news ?? this.#followership.owes)
     );
   }
 
@@ -224,7 +224,7 @@ export class RaftNode {
     const append = this.#log.handOut();
     const hardState = this.#ballot.take(append.length > 0, this.#log.applicable);
     const messages = this.#outbox.take(this.#ballot.durable);
-    this.#handedApply = this.#log.applicable;
+    this.#handedApply = this.#applicable;
     return Object.freeze({
       hardState,
       append,
@@ -235,6 +235,8 @@ export class RaftNode {
       applyUpTo: this.#handedApply,
       reads: this.#reads.takeAnswered(),
       readsLost: this.#reads.takeLost(),
+      needSnapshot: this.#leadership?.takeLacking() ?? NOBODY,
+      install: this.#followership.takeInstall(this.#ballot.durable),
     });
   }
 
@@ -247,13 +249,16 @@ export class RaftNode {
         this.#onVoteRequest(m);
         break;
       case 'preVoteReply':
-        this.#onPreVoteReply(m);
+        if (this.#role !== 'preCandidate') break;
+        // A grant for another term answers another attempt.
+        if (!m.granted || m.term === this.term + 1) this.#countVote(m.from, m.granted);
         break;
       case 'voteReply':
         if (this.#role === 'candidate') this.#countVote(m.from, m.granted);
         break;
       case 'append':
       case 'heartbeat':
+      case 'snapshot':
         this.#onLeaderMessage(m);
         break;
       case 'appendReply':
@@ -265,14 +270,13 @@ export class RaftNode {
     }
   }
 
-  #onLeaderMessage(m: Append | Heartbeat): void {
+  #onLeaderMessage(m: LeaderMessage): void {
     invariant(this.#role !== 'leader', 'one leader per term: term, this, other', this.term, this.id, m.from);
     if (this.#role === 'follower') this.#timer.rewind();
     else this.#becomeFollower(this.term, m.from);
     this.#leader = m.from;
-    const refusal = m.type === 'append' ? this.#following.onAppend(m) : this.#following.onHeartbeat(m);
+    const refusal = this.#followership.onLeaderMessage(m);
     if (refusal !== null) this.#outbox.promise(refusal);
-    this.#truncatable = Math.max(this.#truncatable, Math.min(m.truncatable, this.commit));
   }
 
   // ---- roles
@@ -285,8 +289,7 @@ export class RaftNode {
   /** Asks whether an election could be won. Changes nothing that lasts, here or elsewhere (thesis §9.6). */
   #becomePreCandidate(): void {
     this.#takeRole('preCandidate', 0);
-    this.#tally = new Tally(this.#majority);
-    for (const m of voteRequests('preVote', this.#majority, this.#log, this.id, this.term + 1)) this.#outbox.post(m);
+    for (const m of this.#requests('preVote', this.term + 1)) this.#outbox.post(m);
     this.#countVote(this.id, true);
   }
 
@@ -294,15 +297,19 @@ export class RaftNode {
   #becomeCandidate(): void {
     this.#enterTerm(this.term + 1, this.id);
     this.#takeRole('candidate', 0);
+    for (const m of this.#requests('vote', this.term)) this.#outbox.promise(m);
+  }
+
+  #requests(type: VoteRequest['type'], term: number): VoteRequest[] {
     this.#tally = new Tally(this.#majority);
-    for (const m of voteRequests('vote', this.#majority, this.#log, this.id, this.term)) this.#outbox.promise(m);
+    return voteRequests(type, this.#majority, this.#log, this.id, term);
   }
 
   #becomeLeader(): void {
     invariant(this.#role === 'candidate' && this.#ballot.durable, 'only a durable candidate leads', this.term);
     this.#takeRole('leader', this.id);
-    const { term } = this;
-    this.#leadership = new Leadership(this.#config, this.#majority, this.#log, this.#reads, term, this.#truncatable);
+    const { term, truncatable } = this;
+    this.#leadership = new Leadership(this.#config, this.#majority, this.#log, this.#reads, term, truncatable);
     // An entry of the new term: with it commits what earlier leaders left, and reads can be answered (§5.4.2, §8).
     const bytes = this.#config.blankBytes;
     this.#blank = { index: this.#log.append(term, bytes), term, bytes };
@@ -311,7 +318,7 @@ export class RaftNode {
 
   #takeRole(role: Role, leader: ReplicaId): void {
     if (this.#leadership !== null) {
-      this.#truncatable = this.#leadership.truncatable;
+      this.#followership.raiseTruncatable(this.#leadership.truncatable);
       this.#leadership = null;
       this.#reads.lose();
     }
@@ -323,23 +330,21 @@ export class RaftNode {
   #enterTerm(term: number, vote: ReplicaId): void {
     this.#ballot.enterTerm(term, vote);
     this.#outbox.dropPromises();
-    this.#following = new Following(this.#log, this.id, term);
+    this.#followership.enterTerm(term);
   }
 
   // ---- elections
 
-  get #checksQuorum(): boolean {
-    return this.#config.checkQuorum ?? true;
-  }
-
   /** A follower of a live leader does not hear candidates: one that was cut off must not depose it (thesis §4.2.3). */
   #shieldsLeaderFrom(m: Message): boolean {
     if (m.type !== 'preVote' && m.type !== 'vote') return false;
-    return this.#checksQuorum && (this.#role === 'leader' || (this.#leader !== 0 && this.#timer.fresh));
+    return (this.#config.checkQuorum ?? true) && (this.#role === 'leader' || (this.#leader !== 0 && this.#timer.fresh));
   }
 
   #onVoteRequest(m: VoteRequest): void {
-    const granted = this.#mayElect(m);
+    // One vote per term, and only for a log as complete as ours (§5.2, §5.4.1).
+    const free = this.#ballot.isFreeFor(m.from, m.term, this.#leader);
+    const granted = free && this.#allowed && this.#log.isCoveredBy(m.index, m.logTerm);
     if (granted && m.type === 'preVote') {
       this.#outbox.post(voteReply(m, m.term, true)); // promises nothing, and speaks of the candidate's term
       return;
@@ -350,19 +355,6 @@ export class RaftNode {
       if (this.#leader === 0) this.#becomeFollower(this.term, 0);
     }
     this.#outbox.promise(voteReply(m, this.term, granted));
-  }
-
-  /** One vote per term, and only for a log as complete as ours (§5.2, §5.4.1). */
-  #mayElect(m: VoteRequest): boolean {
-    const { vote } = this.#ballot;
-    const free = m.term > this.term || vote === m.from || (vote === 0 && this.#leader === 0);
-    return free && this.#allowed && this.#log.isCoveredBy(m.index, m.logTerm);
-  }
-
-  #onPreVoteReply(m: VoteReply): void {
-    if (this.#role !== 'preCandidate') return;
-    // A grant for another term answers another attempt.
-    if (!m.granted || m.term === this.term + 1) this.#countVote(m.from, m.granted);
   }
 
   #countVote(from: ReplicaId, granted: boolean): void {
@@ -377,13 +369,18 @@ export class RaftNode {
 
   // ---- parts of a Ready
 
+  /** Up to where entries may be applied. */
+  get #applicable(): number {
+    return this.installing ? this.#handedApply : this.#log.applicable;
+  }
+
   #tellOthers(): void {
     if (this.#leadership !== null) {
       invariant(this.#ballot.durable, 'a leader speaks only of a durable term', this.term);
       this.#leadership.tell((m) => this.#outbox.post(m));
       return;
     }
-    const reply = this.#following.takeReply();
+    const reply = this.#followership.takeReply();
     if (reply !== null) this.#outbox.promise(reply);
   }
 

@@ -22,6 +22,12 @@ export interface ReadState {
   readonly index: number;
 }
 
+/** Names a snapshot: the state after the entry (`index`, `term`). */
+export interface SnapshotPoint {
+  readonly index: number;
+  readonly term: number;
+}
+
 /** What must happen outside, now. Handed out once and frozen: the host may hold it across turns. */
 export interface Ready {
   /** To be written before `append`. null: no need to write; term and vote are as in an earlier Ready. */
@@ -41,6 +47,16 @@ export interface Ready {
   readonly reads: readonly ReadState[];
   /** Contexts of reads that will not be answered: leadership was lost. */
   readonly readsLost: readonly number[];
+  /**
+   * Followers that the log can no longer help. For each of them the host calls `offerSnapshot` once the follower's host
+   * holds a snapshot, or `snapshotFailed`; until then, or until `wantsSnapshot` ends, none is named again.
+   */
+  readonly needSnapshot: readonly ReplicaId[];
+  /**
+   * After `append`: replace state machine and log by this snapshot, durably and entirely, then call `onInstalled`; or
+   * `onInstallFailed` when nothing was touched. Until then nothing more is to be applied. null: none.
+   */
+  readonly install: SnapshotPoint | null;
 }
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';

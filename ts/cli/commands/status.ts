@@ -43,7 +43,7 @@ function remarks({ replicas }: ClusterStatus): string[] {
     if (diskFull === true) lines.push(`replica ${id}: the disk is full; writes are refused while it leads`);
     for (const { id: peer, sending, outrun, refused } of peers) {
       if (refused !== undefined) lines.push(`replica ${id} and replica ${peer} refuse each other: ${refused}`);
-      if (sending === 'lost') lines.push(`replica ${peer} cannot catch up: the log that it lacks is gone`);
+      if (sending === 'snapshot') lines.push(`replica ${peer} needs a snapshot: the log that it lacks is gone`);
       else if (outrun === true) lines.push(`replica ${peer} is so far behind that the log is no longer kept for it`);
     }
   }
