@@ -15,7 +15,7 @@ import {
   withCloneLock,
 } from './bootstrap/steps.mjs';
 
-const BENCHES = ['etcd', 'redis', 'embedded', 'micro', 'soak'];
+const BENCHES = ['etcd', 'redis', 'embedded', 'micro', 'catchup', 'soak'];
 
 const USAGE = `usage: node scripts/bootstrap.mjs start|test|build|soak|bench
 

@@ -20,9 +20,22 @@ export interface EraftClusterOptions {
   readonly flags?: readonly string[];
 }
 
+/** A log of gigabytes is read before. */
+const SERVING_TIMEOUT_MS = 120_000;
+
+/** What `/v1/status` says of one replica. */
+export interface ReplicaFacts {
+  readonly id: number;
+  readonly reachable: boolean;
+  readonly term: number;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly logBytes: number;
+}
+
 interface Status {
   readonly leader: number | null;
-  readonly replicas: readonly { readonly id: number }[];
+  readonly replicas: readonly ReplicaFacts[];
 }
 
 /** Without options that the environment would set for all replicas, or for the load, alike. */
@@ -33,32 +46,32 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 export class EraftCluster {
   /** host:port for clients, by replica. */
   readonly endpoints: readonly string[];
-  readonly #children: readonly Child[];
+  readonly #start: (replica: number) => Child;
+  readonly #children: Child[];
 
-  private constructor(endpoints: readonly string[], children: readonly Child[]) {
+  private constructor(endpoints: readonly string[], start: (replica: number) => Child) {
     this.endpoints = endpoints;
-    this.#children = children;
+    this.#start = start;
+    this.#children = endpoints.map((_, i) => start(i + 1));
   }
 
   /** Resolves when there is a leader. */
   static async start(place: Workplace, options: EraftClusterOptions): Promise<EraftCluster> {
     const { replicas, name = 'eraft', flags = [] } = options;
     const ports = await choosePorts(0, 2 * replicas);
-    const clientPorts = ports.slice(0, replicas);
+    const endpoints = ports.slice(0, replicas).map((port) => `127.0.0.1:${port}`);
     const peers = ports.slice(replicas).map((port, i) => `${i + 1}=127.0.0.1:${port}`);
-    const children = clientPorts.map((port, i) => {
-      const dataDir = join(place.folder, name, `replica-${i + 1}`);
+    const others = replicas === 1 ? [] : ['--peers', peers.join(',')];
+    const cluster = new EraftCluster(endpoints, (replica) => {
+      const dataDir = join(place.folder, name, `replica-${replica}`);
       mkdirSync(dataDir, { recursive: true });
       const [program, before] = ERAFT;
-      const own = ['--id', String(i + 1), '--data-dir', dataDir, '--listen', `127.0.0.1:${port}`];
-      const others = replicas === 1 ? [] : ['--peers', peers.join(',')];
+      const own = ['--id', String(replica), '--data-dir', dataDir, '--listen', endpoints[replica - 1] ?? ''];
       const args = [...before, 'serve', '--until-input-ends', ...own, ...others, '--log-level', 'warn', ...flags];
       return place.start(program, args, { env: cleanEnvironment() });
     });
-    const endpoints = clientPorts.map((port) => `127.0.0.1:${port}`);
-    const cluster = new EraftCluster(endpoints, children);
-    await Promise.all(children.map((child) => child.ready(() => child.stdout.includes(SERVING))));
-    await children[0]?.ready(async () => (await cluster.#askForLeader()) !== undefined);
+    await Promise.all(cluster.#children.map((child) => serving(child)));
+    await cluster.leader();
     return cluster;
   }
 
@@ -68,25 +81,58 @@ export class EraftCluster {
 
   /** Where the leader serves clients, now. @throws ProcessFailed when there is none within seconds */
   async leader(): Promise<string> {
-    let found: string | undefined;
-    await this.#children[0]?.ready(async () => {
-      found = await this.#askForLeader();
-      return found !== undefined;
+    return this.endpoints[(await this.leaderId()) - 1] ?? '';
+  }
+
+  /** @throws ProcessFailed when there is none within seconds */
+  async leaderId(): Promise<number> {
+    let found: number | null = null;
+    const running = this.#children.find((child) => child.running);
+    await running?.ready(async () => {
+      found = (await this.#status())?.leader ?? null;
+      return found !== null;
     });
-    return found ?? '';
+    return found ?? 0;
+  }
+
+  /** What the replicas that run say of all. */
+  async facts(): Promise<readonly ReplicaFacts[]> {
+    return (await this.#status())?.replicas ?? [];
+  }
+
+  /** SIGKILL. Resolves when it is gone. */
+  async killReplica(replica: number): Promise<void> {
+    const child = this.#child(replica);
+    child.kill();
+    await child.ended;
+  }
+
+  /** Starts one that has ended. Resolves when it serves. */
+  async startReplica(replica: number): Promise<void> {
+    const child = this.#start(replica);
+    this.#children[replica - 1] = child;
+    await serving(child);
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#children.map((child) => child.stop()));
   }
 
-  async #askForLeader(): Promise<string | undefined> {
-    const [first] = this.endpoints;
-    const answer = await fetch(`http://${first}/v1/status`, { signal: AbortSignal.timeout(2_000) }).catch(
-      () => undefined,
-    );
-    if (answer?.ok !== true) return undefined;
-    const { leader } = (await answer.json()) as Status;
-    return leader === null ? undefined : this.endpoints[leader - 1];
+  #child(replica: number): Child {
+    const child = this.#children[replica - 1];
+    if (child === undefined) throw new RangeError(`no replica ${replica}`);
+    return child;
   }
+
+  /** As the first replica that runs sees it. */
+  async #status(): Promise<Status | undefined> {
+    const endpoint = this.endpoints[this.#children.findIndex((child) => child.running)];
+    const url = `http://${endpoint}/v1/status`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+    return answer?.ok === true ? ((await answer.json()) as Status) : undefined;
+  }
+}
+
+function serving(child: Child): Promise<void> {
+  return child.ready(() => child.stdout.includes(SERVING), SERVING_TIMEOUT_MS);
 }
