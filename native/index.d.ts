@@ -24,6 +24,15 @@ export declare class Engine {
   static attach(token: number, onProgress: () => void): Engine
   /** Forgets an in-memory disk that no engine uses any more. */
   static forgetMemory(name: string): void
+  /** Limits the bytes of an in-memory disk: of the log's files, and as many of the store's tables. -1: unlimited. */
+  static limitMemory(name: string, bytes: number): void
+  /**
+   * Changes a few bits in one frame of a log on an in-memory disk that nobody has open, chosen by `seed` among those that
+   * were durable. Returns what was done, in one line; '' when there is no such frame.
+   *
+   * Throws ERAFT_DATA_LOCKED while the disk is open.
+   */
+  static rotMemory(name: string, seed: number): string
   /** Names this engine within the process, for `attach`. */
   get token(): number
   /** Whose folder this is. */
@@ -52,6 +61,8 @@ export declare class Engine {
   crash(seed: number): void
   /** In-memory disk: the n-th file operation from now (1 = the next) fails. */
   failOperation(n: number, kind: 'error' | 'full' | 'short' | 'power-loss'): void
+  /** In-memory disk: see `limitMemory`. */
+  setCapacity(bytes: number): void
   /**
    * Closes the engine for every attachment (called on what `open` gave), or lets go of it (on what `attach` gave).
    * Waits for the running sync and burst. Idempotent.
@@ -90,6 +101,8 @@ export declare class Engine {
   fetch(group: number, from: number, to: number, maxBytes: number, tag: number): void
   /** Nobody needs entries up to `index` any more. Never goes past what the store has flushed. */
   truncate(group: number, index: number): void
+  /** What a crash now would leave of the group's log, as far as completed syncs tell. Allocates. */
+  durable(group: number): EngineDurable
   /** The index before the first one that the log still holds. */
   compacted(group: number): number
   /**
@@ -139,8 +152,29 @@ export declare class Engine {
   revision(group: number): number
   /** The last index that the store has on disk: the log may be truncated up to there. */
   flushed(group: number): number
+  /** What to compare replicas by. Reads the whole group, from the disk where it is there. */
+  digest(group: number): EngineDigest
   /** Starts a flush of the store; `flushRuns` of `poll` counts those done. */
   flush(): void
+}
+
+/** The state of a group, to compare replicas by. */
+export interface EngineDigest {
+  /** The index that the state is applied to. */
+  applied: number
+  /** 24 hexadecimal digits, equal on all replicas at this index. */
+  digest: string
+}
+
+/** What a crash now would leave of a group's log, as far as completed syncs tell; it may leave more. */
+export interface EngineDurable {
+  term: number
+  vote: number
+  commit: number
+  /** First entry that is held; last + 1 when there is none. */
+  first: number
+  last: number
+  lastTerm: number
 }
 
 /** What log and store held of one group when the folder was opened. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { forgetMemory, type Storage, type StorageOptions } from '../../ts/storage/index.js';
+import { forgetMemory, limitMemory, rotMemory, type Storage, type StorageOptions } from '../../ts/storage/index.js';
 import { refused } from './refused.js';
 import { folder, GROUP, Held, puts } from './support.js';
 
@@ -134,4 +134,35 @@ async function trace(seed: number): Promise<string> {
 test('the same seed gives the same trace', async () => {
   for (const seed of [1, 5, 8]) assert.equal(await trace(seed), await trace(seed), `seed ${seed}`);
   assert.ok((await trace(1)) !== (await trace(5)), 'the trace shows the seed');
+});
+
+test('the controls of a disk in memory: size, rot, what is durable, and a digest', async () => {
+  const held = await Held.open(simulated('controls', 1));
+  const { storage } = held;
+  for (let n = 0; n < 5; n++) held.submit(puts({ [`key-${n}`]: 'value' }));
+  assert.deepEqual(storage.durable(GROUP), { term: 0, vote: 0, commit: 0, first: 1, last: 0, lastTerm: 0 });
+  settle(storage);
+  assert.equal(storage.durable(GROUP).last, 5);
+  storage.machine.apply(GROUP, 4, false);
+  const before = storage.digest(GROUP);
+  assert.equal(before.applied, 4);
+  assert.match(before.digest, /^[0-9a-f]{24}$/);
+  storage.machine.apply(GROUP, 5, false);
+  assert.notEqual(storage.digest(GROUP).digest, before.digest);
+
+  storage.setCapacity(0);
+  storage.machine.flush();
+  settle(storage);
+  assert.equal(storage.poll().diskFull, true);
+  limitMemory('controls', -1);
+  storage.machine.flush();
+  settle(storage);
+  assert.equal(storage.machine.flushed(GROUP), 5);
+
+  assert.throws(() => rotMemory('controls', 1), refused('ERAFT_DATA_LOCKED', /open/));
+  await held.close();
+  assert.match(rotMemory('controls', 1), /\/data\/log\/0000000000000001\.log/);
+  await assert.rejects(Held.open(simulated('controls', 2)), refused('ERAFT_DATA_DAMAGED', /do not delete/));
+  forgetMemory('controls');
+  assert.equal(rotMemory('controls', 1), '');
 });

@@ -24,11 +24,15 @@ export {
 export {
   attachStorage,
   type DiskFault,
+  type DurableLog,
   forgetMemory,
   type GroupRecovery,
+  limitMemory,
   openStorage,
   type Progress,
+  rotMemory,
   type Storage,
+  type StorageDigest,
   type StorageIdentity,
   type StorageStats,
 } from './storage.js';

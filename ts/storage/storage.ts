@@ -2,6 +2,8 @@ import { EraftError, errorCodeOf } from '../base/errors.js';
 import { type LogStore, NativeLogStore } from './log-store.js';
 import {
   type Engine,
+  type EngineDigest,
+  type EngineDurable,
   type EngineGroup,
   type EngineIdentity,
   type EngineStats,
@@ -15,6 +17,10 @@ import { NativeStateMachine, type StateMachine } from './state-machine.js';
 export type GroupRecovery = Readonly<EngineGroup>;
 export type StorageIdentity = Readonly<EngineIdentity>;
 export type StorageStats = Readonly<EngineStats>;
+/** A group's state as applied, to compare replicas by. */
+export type StorageDigest = Readonly<EngineDigest>;
+/** What a crash would leave of a group's log, as far as completed syncs tell. */
+export type DurableLog = Readonly<EngineDurable>;
 
 /** How far everything is. One object for all polls: read it, do not keep it. */
 export interface Progress {
@@ -70,6 +76,14 @@ export interface Storage {
   setMemberKnown(): void;
   /** For metrics; allocates. */
   stats(): StorageStats;
+  /**
+   * The applied index, and 24 hexadecimal digits over everything that the group has there: data, sessions, their results,
+   * applied index, term and revision. Equal on all replicas at this index; another byte anywhere makes another digest.
+   * Reads the whole group on this thread: for tests and tools.
+   */
+  digest(group: number): StorageDigest;
+  /** What a crash now would leave of the group's log at least: it may leave what was not acknowledged as well. Allocates. */
+  durable(group: number): DurableLog;
   /** What `openStorage` gave: closes for every thread. What `attachStorage` gave: lets go. No more calls of onProgress. Idempotent. */
   close(): Promise<void>;
   /** Stepped mode: one unit of work: a log frame, a burst of apply, a read, upkeep. False: idle. */
@@ -80,6 +94,8 @@ export interface Storage {
   crash(seed: number): void;
   /** In-memory disk: the n-th file operation from now (1 = the next) meets `fault`. */
   failOperation(n: number, fault: DiskFault): void;
+  /** In-memory disk: as `limitMemory`. */
+  setCapacity(bytes: number): void;
 }
 
 const PROGRESS_NUMBERS = 12;
@@ -118,6 +134,33 @@ export function attachStorage(token: number, onProgress: () => void): Storage {
 /** Forgets an in-memory disk that no storage uses any more. */
 export function forgetMemory(name: string): void {
   loadAddon().Engine.forgetMemory(name);
+}
+
+/**
+ * Limits the bytes of an in-memory disk: of the log's files, and as many of the store's tables. -1: unlimited. What exceeds
+ * them meets a full disk; RocksDB's own background flushes do not. It outlives crashes.
+ */
+export function limitMemory(name: string, bytes: number): void {
+  try {
+    loadAddon().Engine.limitMemory(name, bytes);
+  } catch (thrown) {
+    throw eraftError(thrown);
+  }
+}
+
+/**
+ * Lets an in-memory disk rot that no storage has open: a few bits change in one frame of its log, chosen by `seed` among those
+ * of which something behind them says that they were durable. Returns what was done, in one line; '' when there is no such
+ * frame.
+ *
+ * @throws EraftError ERAFT_DATA_LOCKED while the disk is open
+ */
+export function rotMemory(name: string, seed: number): string {
+  try {
+    return loadAddon().Engine.rotMemory(name, seed);
+  } catch (thrown) {
+    throw eraftError(thrown);
+  }
 }
 
 /** Lets onProgress through until `close` is called: a call may still be on its way from another thread then. */
@@ -222,6 +265,22 @@ class NativeStorage implements Storage {
     }
   }
 
+  digest(group: number): StorageDigest {
+    try {
+      return this.#engine.digest(group);
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  durable(group: number): DurableLog {
+    try {
+      return this.#engine.durable(group);
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
   close(): Promise<void> {
     this.#gate.shut();
     this.#closing ??= this.#engine.close();
@@ -251,6 +310,14 @@ class NativeStorage implements Storage {
   failOperation(n: number, fault: DiskFault): void {
     try {
       this.#engine.failOperation(n, fault);
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  setCapacity(bytes: number): void {
+    try {
+      this.#engine.setCapacity(bytes);
     } catch (thrown) {
       throw eraftError(thrown);
     }

@@ -39,6 +39,14 @@ impl Engine {
     }
 }
 
+/// -1 is None: unlimited.
+fn capacity(bytes: f64) -> Result<Option<u64>, ErrorCode> {
+    if bytes == -1.0 {
+        return Ok(None);
+    }
+    integer("bytes", bytes).map(Some)
+}
+
 fn plain(error: napi::Error) -> napi::Error<ErrorCode> {
     refused(error.reason)
 }
@@ -85,6 +93,21 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn forget_memory(name: String) {
         engine::forget_memory(&name);
+    }
+
+    /// Limits the bytes of an in-memory disk: of the log's files, and as many of the store's tables. -1: unlimited.
+    #[napi(catch_unwind)]
+    pub fn limit_memory(name: String, bytes: f64) -> Result<(), ErrorCode> {
+        engine::limit_memory(&name, capacity(bytes)?).map_err(to_js)
+    }
+
+    /// Changes a few bits in one frame of a log on an in-memory disk that nobody has open, chosen by `seed` among those that
+    /// were durable. Returns what was done, in one line; '' when there is no such frame.
+    ///
+    /// Throws ERAFT_DATA_LOCKED while the disk is open.
+    #[napi(catch_unwind)]
+    pub fn rot_memory(name: String, seed: f64) -> Result<String, ErrorCode> {
+        engine::rot_memory(&name, integer("seed", seed)?).map_err(to_js)
     }
 
     /// Names this engine within the process, for `attach`.
@@ -198,6 +221,15 @@ impl Engine {
         self.attachment
             .engine()
             .fail_operation(integer("n", n)?, fault)
+            .map_err(to_js)
+    }
+
+    /// In-memory disk: see `limitMemory`.
+    #[napi(catch_unwind)]
+    pub fn set_capacity(&self, bytes: f64) -> Result<(), ErrorCode> {
+        self.attachment
+            .engine()
+            .set_capacity(capacity(bytes)?)
             .map_err(to_js)
     }
 

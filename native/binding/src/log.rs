@@ -9,6 +9,7 @@ use napi_derive::napi;
 
 use crate::convert::{Thrown, integer, number, range, refused, room, to_js};
 use crate::engine::Engine;
+use crate::recovery::EngineDurable;
 
 /// Numbers that `inspect` writes for one record.
 const INSPECTED: usize = 8;
@@ -206,6 +207,15 @@ impl Engine {
     pub fn truncate(&self, group: u32, index: f64) -> Result<(), ErrorCode> {
         self.attachment
             .truncate(group, integer("index", index)?)
+            .map_err(to_js)
+    }
+
+    /// What a crash now would leave of the group's log, as far as completed syncs tell. Allocates.
+    #[napi(catch_unwind)]
+    pub fn durable(&self, group: u32) -> Result<EngineDurable, ErrorCode> {
+        self.attachment
+            .durable(group)
+            .map(EngineDurable::from)
             .map_err(to_js)
     }
 

@@ -7,6 +7,7 @@ use napi_derive::napi;
 
 use crate::convert::{disjoint, integer, number, range, room, to_js};
 use crate::engine::Engine;
+use crate::recovery::EngineDigest;
 
 #[napi]
 impl Engine {
@@ -125,6 +126,16 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn flushed(&self, group: u32) -> Result<f64, ErrorCode> {
         self.attachment.flushed(group).map(number).map_err(to_js)
+    }
+
+    /// What to compare replicas by. Reads the whole group, from the disk where it is there.
+    #[napi(catch_unwind)]
+    pub fn digest(&self, group: u32) -> Result<EngineDigest, ErrorCode> {
+        let (applied, digest) = self.attachment.digest(group).map_err(to_js)?;
+        Ok(EngineDigest {
+            applied: number(applied),
+            digest,
+        })
     }
 
     /// Starts a flush of the store; `flushRuns` of `poll` counts those done.

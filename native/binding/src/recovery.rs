@@ -1,6 +1,7 @@
 //! What opening found, and numbers for metrics: objects, because these calls are rare.
 
 use eraft_core::engine::{GroupRecovery, Identity, Stats};
+use eraft_core::wal::DurableGroup;
 use napi::bindgen_prelude::{Float64Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 
@@ -85,6 +86,40 @@ impl From<&GroupRecovery> for EngineGroup {
             flushed_index: number(recovered.flushed),
         }
     }
+}
+
+/// What a crash now would leave of a group's log, as far as completed syncs tell; it may leave more.
+#[napi(object)]
+pub struct EngineDurable {
+    pub term: f64,
+    pub vote: u32,
+    pub commit: f64,
+    /// First entry that is held; last + 1 when there is none.
+    pub first: f64,
+    pub last: f64,
+    pub last_term: f64,
+}
+
+impl From<DurableGroup> for EngineDurable {
+    fn from(durable: DurableGroup) -> EngineDurable {
+        EngineDurable {
+            term: number(durable.hard_state.term),
+            vote: durable.hard_state.vote,
+            commit: number(durable.hard_state.commit),
+            first: number(durable.first_index),
+            last: number(durable.last_index),
+            last_term: number(durable.last_term),
+        }
+    }
+}
+
+/// The state of a group, to compare replicas by.
+#[napi(object)]
+pub struct EngineDigest {
+    /// The index that the state is applied to.
+    pub applied: f64,
+    /// 24 hexadecimal digits, equal on all replicas at this index.
+    pub digest: String,
 }
 
 /// Numbers for metrics; counters count from the opening.

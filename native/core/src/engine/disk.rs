@@ -50,6 +50,14 @@ pub fn memory_store(name: &str) -> Result<MemoryDisk, EngineError> {
     Ok(disk(name)?.store)
 }
 
+/// Limits the bytes of the log's files on a disk, and as many for the store's tables. None: unlimited.
+pub fn limit_memory(name: &str, bytes: Option<u64>) -> Result<(), EngineError> {
+    let disk = disk(name)?;
+    disk.files.set_capacity(bytes);
+    disk.store.set_capacity(bytes);
+    Ok(())
+}
+
 /// The power fails while no engine has the disk open: during an opening that did not succeed.
 pub fn crash_memory(name: &str, seed: u64) -> Result<(), EngineError> {
     let crashed = disk(name)?.files.crash(seed);

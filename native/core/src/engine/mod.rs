@@ -19,6 +19,7 @@ mod open;
 mod options;
 mod queues;
 mod reads;
+mod rot;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -30,13 +31,14 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::attachment::{Attachment, Progress, ReadOutcome, Stats};
 use self::core::Core;
-pub use self::disk::{crash_memory, forget_memory, memory_files, memory_store};
+pub use self::disk::{crash_memory, forget_memory, limit_memory, memory_files, memory_store};
 pub use self::error::{EngineError, ErrorCode};
 pub use self::identity::{IDENTITY_BYTES, IDENTITY_FILE, Identity, parse_cluster};
 pub use self::lock::LOCK_FILE;
 pub use self::open::{DEFAULT_GROUP, GroupRecovery};
 pub use self::options::{Compression, Options};
 pub use self::queues::{ANSWER_HEAD_BYTES, Notify, RESULT_HEAD_BYTES};
+pub use self::rot::rot_memory;
 use crate::sys::Fault;
 
 static ENGINES: Mutex<BTreeMap<u32, Weak<Engine>>> = Mutex::new(BTreeMap::new());
@@ -141,6 +143,17 @@ impl Engine {
         files.fail_at(files.operations() + 1, Fault::PowerLoss);
         self.close(false);
         Ok(())
+    }
+
+    /// Memory disk only: see `limit_memory`.
+    pub fn set_capacity(&self, bytes: Option<u64>) -> Result<(), EngineError> {
+        self.with(|core| {
+            let name = core.options.memory.as_deref();
+            let name = name.ok_or_else(|| {
+                EngineError::bad_request("only an in-memory disk can be given a size")
+            })?;
+            disk::limit_memory(name, bytes)
+        })
     }
 
     /// Memory disk only: the n-th file operation from now (1 = the next) meets `fault`.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBPinnableSlice, DEFAULT_COLUMN_FAMILY_NAME, ErrorKind,
-    FlushOptions, ReadOptions, ReadTier, Snapshot, WriteBatch, WriteOptions,
+    FlushOptions, ReadOptions, ReadTier, Snapshot, WriteBatch, WriteOptions, properties,
 };
 
 use super::keys::{
@@ -87,6 +87,9 @@ impl Database {
             let what = "the disk was told to refuse".to_owned();
             return Err(StoreError::Io { what });
         }
+        if self.memory.as_ref().is_some_and(MemoryDisk::is_full) {
+            return Err(memory_full());
+        }
         let options = if no_slowdown {
             &self.write_no_slowdown
         } else {
@@ -126,9 +129,24 @@ impl Database {
     }
 
     pub(super) fn flush(&self) -> Result<(), StoreError> {
+        if let Some(memory) = &self.memory
+            && memory.refuses_tables(self.bytes_after_flush())
+        {
+            return Err(memory_full());
+        }
         let mut options = FlushOptions::default();
         options.set_wait(true);
         Ok(self.db.flush_opt(&options)?)
+    }
+
+    /// About.
+    fn bytes_after_flush(&self) -> u64 {
+        let number = |name| self.db.property_int_value(name).ok().flatten().unwrap_or(0);
+        let unflushed = match number(properties::NUM_ENTRIES_ACTIVE_MEM_TABLE) {
+            0 => 0,
+            _ => number(properties::CUR_SIZE_ALL_MEM_TABLES),
+        };
+        number(properties::LIVE_SST_FILES_SIZE) + unflushed
     }
 
     /// The applied index of a group; zeros for one that has applied nothing.
@@ -180,6 +198,11 @@ impl Drop for Database {
     }
 }
 
+fn memory_full() -> StoreError {
+    let what = "the disk in memory has no space left".to_owned();
+    StoreError::DiskFull { what }
+}
+
 /// `| version u8 = 1 | index u64 LE | term u64 LE | revision u64 LE |`
 pub(super) fn encode_applied(applied: Applied) -> [u8; APPLIED_BYTES] {
     let mut value = [APPLIED_VERSION; APPLIED_BYTES];
@@ -189,7 +212,7 @@ pub(super) fn encode_applied(applied: Applied) -> [u8; APPLIED_BYTES] {
     value
 }
 
-fn decode_applied(value: &[u8]) -> Result<Applied, StoreError> {
+pub(super) fn decode_applied(value: &[u8]) -> Result<Applied, StoreError> {
     if value.len() != APPLIED_BYTES || value[0] != APPLIED_VERSION {
         return Err(StoreError::damaged("an applied index of another form"));
     }

@@ -11,6 +11,7 @@
 //! │   └── representation                     all of it, as one WriteBatch
 //! ├── sessions     the session table and its stored form
 //! ├── read, scan, views                      one snapshot, two tiers, pinned views
+//! ├── digest                                 the whole state, to compare replicas by
 //! └── database, keys, options, error         RocksDB itself
 //! ```
 //! In:   log records, `ReadBatch` and `ScanRequest` bytes.
@@ -24,6 +25,7 @@
 mod burst;
 mod database;
 mod delete_range;
+mod digest;
 mod drafts;
 mod encode;
 mod error;

@@ -1,7 +1,7 @@
 //! How a store is opened.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, Env, LogLevel, Options,
@@ -25,6 +25,13 @@ pub enum Compression {
 pub struct MemoryDisk {
     env: Env,
     refusals: Arc<AtomicU32>,
+    space: Arc<Space>,
+}
+
+/// Bytes that tables may take, and whether a flush has met the end of them since.
+struct Space {
+    capacity: AtomicU64,
+    full: AtomicBool,
 }
 
 impl MemoryDisk {
@@ -33,7 +40,31 @@ impl MemoryDisk {
         Ok(MemoryDisk {
             env: Env::mem_env()?,
             refusals: Arc::default(),
+            space: Arc::new(Space {
+                capacity: AtomicU64::new(u64::MAX),
+                full: AtomicBool::new(false),
+            }),
         })
+    }
+
+    /// Limits the bytes of all tables. A flush that would exceed them fails, and after it every write does, as RocksDB does
+    /// it on a full disk, until there is more space. What RocksDB flushes by itself is not limited.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        let bytes = bytes.unwrap_or(u64::MAX);
+        self.space.capacity.store(bytes, Ordering::Relaxed);
+        self.space.full.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether there is no space for tables of so many bytes.
+    pub(super) fn refuses_tables(&self, bytes: u64) -> bool {
+        let full = bytes > self.space.capacity.load(Ordering::Relaxed);
+        self.space.full.store(full, Ordering::Relaxed);
+        full
+    }
+
+    /// Whether the last flush found no space.
+    pub(super) fn is_full(&self) -> bool {
+        self.space.full.load(Ordering::Relaxed)
     }
 
     /// The next `count` writes into the store fail.

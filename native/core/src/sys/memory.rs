@@ -9,6 +9,8 @@
 //! - after a failed `sync` the bytes that it should have saved read back well, and may be gone after a crash whatever
 //!   succeeds later (as Linux does it: the pages are marked clean).
 //!
+//! What is durable stays as it is, unless a test rots it (`rot`): that is damage, and has to be found.
+//!
 //! Folders are durable at once: their loss is the loss of everything, which nobody survives.
 
 use std::io::{self, IoSlice};
@@ -63,6 +65,25 @@ impl MemoryFileSystem {
     /// Sum of the lengths of all files.
     pub fn used(&self) -> u64 {
         self.disk.lock().used()
+    }
+
+    /// The files on the disk, by path.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.disk.lock().names.keys().cloned().collect()
+    }
+
+    /// Whether somebody holds a lock file on it.
+    pub fn is_locked(&self) -> bool {
+        !self.disk.lock().locked.is_empty()
+    }
+
+    /// The medium rots: the bits of `mask` change in one byte, as reads see it and as a crash leaves it. No operation.
+    ///
+    /// Panics if the file has no such durable byte.
+    pub fn rot(&self, path: &Path, offset: u64, mask: u8) {
+        let mut disk = self.disk.lock();
+        let inode = disk.names[path];
+        disk.inodes[inode].rot(offset as usize, mask);
     }
 
     /// What a machine finds when it starts after a crash now: everything synced, and of the rest what `seed` says.

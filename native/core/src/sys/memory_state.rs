@@ -230,6 +230,12 @@ impl Inode {
         }
     }
 
+    /// Changes the bits of `mask` in a byte that is durable.
+    pub(super) fn rot(&mut self, offset: usize, mask: u8) {
+        self.durable[offset] ^= mask;
+        self.content[offset] ^= mask;
+    }
+
     /// Writes within one sector. What is there already, read and durable, needs no change: zeros over zeros.
     fn write_sector(&mut self, offset: usize, bytes: &[u8]) {
         let range = offset..offset + bytes.len();
@@ -321,16 +327,16 @@ impl NameChange {
     }
 }
 
-/// SplitMix64: seeds the chances of one crash.
-struct Random(u64);
+/// SplitMix64: what chance does to a disk, from a seed.
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// 0 <= result < `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use memory::{Fault, MemoryFileSystem};
+pub(crate) use memory_state::Random;
 pub use real::RealFileSystem;
 
 /// How `FileSystem::open` opens.

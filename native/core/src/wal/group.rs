@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::items::GroupItem;
-use super::types::{Chunk, GroupState, GroupStatus, HardState};
+use super::types::{Chunk, DurableGroup, GroupState, GroupStatus, HardState};
 
 /// Where a record lies. 12 bytes: a million retained entries cost 12 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,6 +260,16 @@ impl Group {
             group,
             first_index: self.first_index(),
             last_index: self.last_index(),
+        }
+    }
+
+    /// See `Wal::durable_group`.
+    pub fn durable(&self) -> DurableGroup {
+        DurableGroup {
+            hard_state: self.written.hard_state,
+            first_index: self.compacted_index + 1,
+            last_index: self.written.last_index,
+            last_term: self.written.last_term,
         }
     }
 

@@ -16,6 +16,7 @@
 
 mod error;
 mod frame;
+mod frames;
 mod group;
 mod items;
 pub mod layout;
@@ -40,9 +41,10 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 pub use error::WalError;
+pub use frames::{FramePlace, durable_frames};
 pub use types::{
-    Batch, Chunk, GroupState, GroupStatus, HardState, SYNC_BUCKET_MICROS, TailRead, WalOptions,
-    WalProgress, WalStatus,
+    Batch, Chunk, DurableGroup, GroupState, GroupStatus, HardState, SYNC_BUCKET_MICROS, TailRead,
+    WalOptions, WalProgress, WalStatus,
 };
 
 use crate::sys::FileSystem;
@@ -204,6 +206,12 @@ impl Wal {
     /// How far the log is, without allocation: what is asked once per turn.
     pub fn progress(&self) -> WalProgress {
         self.shared.progress()
+    }
+
+    /// What of a group is on disk. `None`: nothing ever was.
+    pub fn durable_group(&self, group: u32) -> Option<DurableGroup> {
+        let state = self.shared.state.lock();
+        state.groups.get(&group).map(|group| group.durable())
     }
 
     /// Sizes, ranges, sync times.

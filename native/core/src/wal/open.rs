@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::WalError;
 use super::recovery::{Recovered, recover};
-use super::shared::{Shared, number_in, spare_path};
+use super::shared::{Shared, number_in, segment_numbers, spare_path};
 use super::spares::{SPARES_KEPT, Spares};
 use super::state::{Spare, State};
 use super::types::WalOptions;
@@ -25,11 +25,7 @@ pub fn open(
     options.check()?;
     fs.create_dir(dir).map_err(WalError::io("create", dir))?;
     let names = fs.list(dir).map_err(WalError::io("list", dir))?;
-    let mut numbers: Vec<u64> = names
-        .iter()
-        .filter_map(|name| number_in(name, ".log"))
-        .collect();
-    numbers.sort_unstable();
+    let numbers = segment_numbers(&names);
     let Recovered { mut state, writer } = recover(&*fs, dir, &numbers)?;
     remove_leftovers(&*fs, dir, &names, &state)?;
     let (spares, number) = adopt_spares(&*fs, dir, &names, options.segment_bytes)?;

@@ -126,6 +126,14 @@ pub fn segment_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016x}.log"))
 }
 
+/// The numbers of the segments among the names of a folder, ascending.
+pub fn segment_numbers(names: &[String]) -> Vec<u64> {
+    let segments = names.iter().filter_map(|name| number_in(name, ".log"));
+    let mut numbers: Vec<u64> = segments.collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 /// `<number>.spare`: a prepared file of full length.
 pub fn spare_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016x}.spare"))

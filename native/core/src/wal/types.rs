@@ -85,6 +85,16 @@ pub struct GroupState {
     pub conf: Option<(u64, Vec<u8>)>,
 }
 
+/// What the log would hold of a group after a crash now, as far as completed syncs tell; a crash may leave more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DurableGroup {
+    pub hard_state: HardState,
+    /// First entry that is held; last_index + 1 if there is none.
+    pub first_index: u64,
+    pub last_index: u64,
+    pub last_term: u64,
+}
+
 /// Answer of `Wal::read_tail`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TailRead {

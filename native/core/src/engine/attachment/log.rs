@@ -8,7 +8,7 @@ use super::super::error::{EngineError, ErrorCode};
 use super::super::reads::Request;
 use super::Attachment;
 use crate::record;
-use crate::wal::{Batch, HardState, WalError};
+use crate::wal::{Batch, DurableGroup, HardState, WalError};
 
 impl Attachment {
     /// Queues hard states, then records, as one unit for the log; `write` has them written. Returns the ticket.
@@ -131,6 +131,17 @@ impl Attachment {
                 .fetch_max(index, Ordering::Relaxed);
             core.upkeep.ask_truncate();
             Ok(())
+        })
+    }
+
+    /// What a crash now would leave of the group's log, as far as completed syncs tell.
+    pub fn durable(&self, group: u32) -> Result<DurableGroup, EngineError> {
+        self.with(|core| {
+            let nothing = DurableGroup {
+                first_index: 1,
+                ..DurableGroup::default()
+            };
+            Ok(core.wal.durable_group(group).unwrap_or(nothing))
         })
     }
 

@@ -156,6 +156,14 @@ impl Attachment {
         self.with(|core| Ok(core.store.flushed(group)))
     }
 
+    /// How far the group is applied, and what to compare replicas by there. Reads the whole group.
+    pub fn digest(&self, group: u32) -> Result<(u64, String), EngineError> {
+        self.live(|core| {
+            let (applied, digest) = core.store.digest(group).map_err(|e| store_error(&e))?;
+            Ok((applied.index, digest))
+        })
+    }
+
     /// Starts a flush of the store in the background.
     pub fn flush(&self) -> Result<(), EngineError> {
         self.live(|core| {
