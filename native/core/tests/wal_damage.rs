@@ -282,7 +282,7 @@ fn a_newer_format_is_not_touched() {
     let (fs, _) = small_log();
     let (path, _) = logs_of(&fs).pop().unwrap();
     let mut header = eraft_core::sys::read_file(&fs, &path).unwrap()[..64].to_vec();
-    header[8] = 2;
+    header[8] = 3;
     let checksum = crc32c::crc32c(&header[4..]);
     header[..4].copy_from_slice(&checksum.to_le_bytes());
     fs.open(&path, Open::Write)
@@ -292,7 +292,7 @@ fn a_newer_format_is_not_touched() {
     let before = files(&fs);
     assert!(matches!(
         open(&fs, 5).map(|_| ()),
-        Err(WalError::Version { found: 2, .. })
+        Err(WalError::Version { found: 3, .. })
     ));
     assert!(files(&fs) == before);
 }

@@ -59,7 +59,7 @@ fn frame(
         .u32(60, body.len() as u32)
         .u32(64, items.len() as u32)
         .u32(68, previous)
-        .put(72, [kind, 1])
+        .put(72, [kind, 2])
         .checked();
     let sums: Vec<u8> = records
         .iter()
@@ -74,7 +74,7 @@ fn frame(
 fn by_hand() -> Vec<u8> {
     let header = Bytes::new(64)
         .put(4, b"eSEG")
-        .u32(8, 1)
+        .u32(8, 2)
         .u64(16, 1)
         .u64(24, SALT)
         .u64(32, SEGMENT_BYTES)

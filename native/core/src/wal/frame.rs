@@ -12,9 +12,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::items::{HARD_STATE_BYTES, Item, conf_bytes};
+use super::items::{BASE_BYTES, HARD_STATE_BYTES, Item, conf_bytes};
 use super::layout::FRAME_OVERHEAD_BYTES;
-use super::state::{Queued, QueuedRecord, State};
+use super::state::{Queued, QueuedBase, QueuedRecord, State};
 use super::types::HardState;
 use crate::record;
 
@@ -30,6 +30,7 @@ pub struct Frame {
     several_groups: bool,
     hard_states: Vec<(u32, HardState)>,
     confs: Vec<(u32, u64, Arc<[u8]>)>,
+    bases: Vec<QueuedBase>,
     /// Whole submissions at the front of the queue.
     complete: usize,
     /// Records of the submission behind those.
@@ -66,6 +67,10 @@ pub fn gather(state: &State, room: usize, bytes_max: usize) -> Gathered {
         frame.set_hard_state(state, group, commit);
     }
     for queued in &state.queue {
+        // Recovery meets the items of a frame before its records.
+        if queued.base.is_some() && !frame.parts.is_empty() {
+            break;
+        }
         frame.partial = frame.take_records(queued, body_max, bytes_max);
         if queued.done + frame.partial < queued.records.len()
             || !frame.take_items(state, queued, body_max)
@@ -120,10 +125,12 @@ impl Frame {
             .iter()
             .map(|(.., conf)| conf_bytes(conf.len()))
             .sum();
-        if self.body_bytes + states + confs > body_max {
+        let base = queued.base.map_or(0, |_| BASE_BYTES);
+        if self.body_bytes + states + confs + base > body_max {
             return false;
         }
-        self.body_bytes += confs;
+        self.body_bytes += confs + base;
+        self.bases.extend(queued.base);
         self.confs.extend(queued.confs.iter().cloned());
         for &(group, commit) in &queued.commits {
             self.set_hard_state(state, group, commit);
@@ -173,6 +180,9 @@ impl Frame {
             }
             .encode(&mut self.items);
         }
+        for &QueuedBase { group, base, keeps } in &self.bases {
+            Item::Base { group, base, keeps }.encode(&mut self.items);
+        }
     }
 }
 
@@ -183,6 +193,9 @@ pub fn publish(state: &mut State, frame: Frame, segment: u64, mut offset: u32) {
             .queue
             .pop_front()
             .expect("what was gathered is queued");
+        if let Some(base) = &queued.base {
+            publish_base(state, base);
+        }
         publish_records(
             state,
             &queued,
@@ -217,6 +230,11 @@ pub fn publish(state: &mut State, frame: Frame, segment: u64, mut offset: u32) {
             .expect("configurations have a group");
         group.written.conf = Some((index, conf));
     }
+    for QueuedBase { group, base, .. } in frame.bases {
+        let group = state.groups.get_mut(&group).expect("bases have a group");
+        let commit = &mut group.written.hard_state.commit;
+        *commit = base.index.max(*commit);
+    }
     // Those submitted since have put their groups back among the urgent ones, unless they were there already: keep a
     // group whose term or vote has moved on.
     let State { urgent, groups, .. } = state;
@@ -226,6 +244,17 @@ pub fn publish(state: &mut State, frame: Frame, segment: u64, mut offset: u32) {
         (new.term, new.vote) != (old.term, old.vote)
     });
     state.durable_votes = frame.votes_ticket;
+}
+
+fn publish_base(state: &mut State, QueuedBase { group, base, keeps }: &QueuedBase) {
+    let known = state.groups.get_mut(group).expect("bases have a group");
+    known.publish_base(base, *keeps);
+    if !keeps {
+        // Nobody reads the entries before it any more, however high their indexes are.
+        for segment in state.segments.values_mut() {
+            segment.last.remove(group);
+        }
+    }
 }
 
 fn publish_records(

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::items::GroupItem;
-use super::types::{Chunk, DurableGroup, GroupState, GroupStatus, HardState};
+use super::types::{Base, Chunk, DurableGroup, GroupState, GroupStatus, HardState};
 
 /// Where a record lies. 12 bytes: a million retained entries cost 12 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +30,28 @@ struct TailEntry {
 pub struct Written {
     pub hard_state: HardState,
     pub conf: Option<(u64, Arc<[u8]>)>,
+    /// (index, term) behind which the log begins.
+    pub compacted: (u64, u64),
     pub last_index: u64,
     pub last_term: u64,
     pub last_time: u64,
     pub next_revision: u64,
 }
 
+impl Written {
+    /// The log begins behind `base`; what the log held behind that entry stays if it `keeps`.
+    pub fn begin_behind(&mut self, base: &Base, keeps: bool) {
+        self.compacted = (base.index, base.term);
+        if !keeps {
+            (self.last_index, self.last_term) = (base.index, base.term);
+            (self.last_time, self.next_revision) = (base.time, base.next_revision);
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct Group {
+    /// Of what is submitted; `written.compacted` is behind it while a base is on its way.
     pub compacted_index: u64,
     pub compacted_term: u64,
     /// Of compacted_index + 1 and following.
@@ -51,6 +65,10 @@ pub struct Group {
     /// Nobody needs entries up to here; their segments may go.
     pub wanted: u64,
     pub written: Written,
+    /// Bases on their way to the disk.
+    pub pending_bases: u32,
+    /// Index of the last base in this life: a commit index that is submitted with less is raised to it.
+    pub base_index: u64,
     /// Largest size of a conf item so far: bounds the next checkpoint.
     pub conf_item_bytes: usize,
 }
@@ -182,7 +200,34 @@ impl Group {
         }
     }
 
-    /// Recovery only: the log starts behind `index`, whatever was before.
+    /// A base was accepted.
+    pub fn begin_behind(&mut self, base: &Base, keeps: bool) {
+        match keeps {
+            true => self.compact(base.index),
+            false => self.rebase(base.index, base.term),
+        }
+        self.pending_bases += 1;
+        self.base_index = base.index;
+        self.submitted.commit = self.submitted.commit.max(base.index);
+    }
+
+    /// A base has become durable.
+    pub fn publish_base(&mut self, base: &Base, keeps: bool) {
+        self.pending_bases -= 1;
+        self.written.begin_behind(base, keeps);
+        self.wanted = self.wanted.max(base.index);
+    }
+
+    /// (index, term) behind which the log begins when entries up to `gone` go, if any do.
+    pub fn compaction(&self, gone: Option<u64>) -> (u64, u64) {
+        let index = gone.filter(|gone| *gone > self.written.compacted.0);
+        let entry = index.map(|index| (index, self.term_at(index)));
+        entry.map_or(self.written.compacted, |(index, term)| {
+            (index, term.expect("only what exists is compacted"))
+        })
+    }
+
+    /// The log starts behind `index`, whatever was before.
     pub fn rebase(&mut self, index: u64, term: u64) {
         self.entries.clear();
         self.terms.clear();
@@ -241,13 +286,11 @@ impl Group {
     }
 
     /// What a checkpoint says of this group.
-    pub fn item(&self, compacted_index: u64) -> GroupItem {
+    pub fn item(&self, (compacted_index, compacted_term): (u64, u64)) -> GroupItem {
         GroupItem {
             hard_state: self.written.hard_state,
             compacted_index,
-            compacted_term: self
-                .term_at(compacted_index)
-                .expect("only what exists is compacted"),
+            compacted_term,
             last_index: self.written.last_index,
             last_term: self.written.last_term,
             last_time: self.written.last_time,
@@ -267,7 +310,7 @@ impl Group {
     pub fn durable(&self) -> DurableGroup {
         DurableGroup {
             hard_state: self.written.hard_state,
-            first_index: self.compacted_index + 1,
+            first_index: self.written.compacted.0 + 1,
             last_index: self.written.last_index,
             last_term: self.written.last_term,
         }

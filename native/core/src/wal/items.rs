@@ -7,20 +7,23 @@
 //! group 3       8 term | 16 commit | 24 vote u32 | 28 zero | 32 compacted index | 40 compacted term |
 //!               48 last index | 56 last term | 64 last time | 72 next revision                          80 bytes
 //! oldest 4      8 segment: the oldest one that is still needed; older files are leftovers               16 bytes
+//! base 5        8 index | 16 term | 24 time | 32 next revision | 40 keeps u32 | 44 zero                 48 bytes
 //! ```
 //! The body's checksum was verified before an item is decoded, so a malformed item is a newer writer's or a defect.
 
 use super::layout::{get_u32, get_u64, put_u32, put_u64};
-use super::types::HardState;
+use super::types::{Base, HardState};
 
 const HARD_STATE: u8 = 1;
 const CONF: u8 = 2;
 const GROUP: u8 = 3;
 const OLDEST: u8 = 4;
+const BASE: u8 = 5;
 
 pub const HARD_STATE_BYTES: usize = 32;
 pub const GROUP_BYTES: usize = 80;
 pub const OLDEST_BYTES: usize = 16;
+pub const BASE_BYTES: usize = 48;
 
 /// The size of a conf item.
 pub const fn conf_bytes(length: usize) -> usize {
@@ -57,6 +60,12 @@ pub enum Item<'a> {
     Oldest {
         segment: u64,
     },
+    /// The group's log begins behind `base`; `keeps`: what it held behind that entry stays.
+    Base {
+        group: u32,
+        base: Base,
+        keeps: bool,
+    },
 }
 
 impl Item<'_> {
@@ -67,6 +76,7 @@ impl Item<'_> {
             Item::Conf { group, conf, .. } => (CONF, *group, conf_bytes(conf.len())),
             Item::Group { group, .. } => (GROUP, *group, GROUP_BYTES),
             Item::Oldest { .. } => (OLDEST, 0, OLDEST_BYTES),
+            Item::Base { group, .. } => (BASE, *group, BASE_BYTES),
         };
         out.resize(start + length, 0);
         let bytes = &mut out[start..];
@@ -89,6 +99,13 @@ impl Item<'_> {
                 put_u64(bytes, 72, item.next_revision);
             }
             Item::Oldest { segment } => put_u64(bytes, 8, *segment),
+            Item::Base { base, keeps, .. } => {
+                put_u64(bytes, 8, base.index);
+                put_u64(bytes, 16, base.term);
+                put_u64(bytes, 24, base.time);
+                put_u64(bytes, 32, base.next_revision);
+                put_u32(bytes, 40, u32::from(*keeps));
+            }
         }
     }
 
@@ -138,6 +155,17 @@ impl Item<'_> {
                 },
                 OLDEST_BYTES,
             )),
+            BASE => {
+                let bytes = bytes.get(..BASE_BYTES)?;
+                let base = Base {
+                    index: get_u64(bytes, 8),
+                    term: get_u64(bytes, 16),
+                    time: get_u64(bytes, 24),
+                    next_revision: get_u64(bytes, 32),
+                };
+                let keeps = get_u32(bytes, 40) != 0;
+                Some((Item::Base { group, base, keeps }, bytes.len()))
+            }
             _ => None,
         }
     }

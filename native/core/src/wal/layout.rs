@@ -6,7 +6,9 @@ use crate::record;
 
 /// In every segment header and frame. Any change to what stands in a segment raises it, so that an older eraft refuses
 /// the newest segment instead of taking what it does not know for a torn tail.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest format that is read: all that stands in it has the same meaning now.
+const FORMAT_VERSION_OLDEST: u32 = 1;
 pub const SEGMENT_HEADER_BYTES: usize = 64;
 pub const FRAME_HEADER_BYTES: usize = 80;
 pub const FRAME_TRAILER_BYTES: usize = 8;
@@ -65,7 +67,7 @@ impl SegmentHeader {
             return Err(SegmentFault::Damaged);
         }
         match get_u32(bytes, 8) {
-            FORMAT_VERSION => Ok(Self {
+            FORMAT_VERSION_OLDEST..=FORMAT_VERSION => Ok(Self {
                 segment: get_u64(bytes, 16),
                 salt: get_u64(bytes, 24),
                 segment_bytes: get_u64(bytes, 32),
@@ -163,7 +165,8 @@ impl FrameHeader {
             },
         };
         let sound = header.items <= header.length && header.length.is_multiple_of(8);
-        (sound && u32::from(bytes[73]) == FORMAT_VERSION).then_some(header)
+        let known = FORMAT_VERSION_OLDEST..=FORMAT_VERSION;
+        (sound && known.contains(&u32::from(bytes[73]))).then_some(header)
     }
 
     /// Header, body and trailer.

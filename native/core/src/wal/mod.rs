@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! open ─► recovery ─► scan, rebuild          layout, items: the bytes
-//! submit ─► queue (state) ─► writer ─► frame ─► output ─► disk
+//! submit, rebase ─► queue (state) ─► writer ─► frame ─► output ─► disk
 //!                              └─ rotate ◄─ spares: prepared and recycled files
 //! read ◄─ group: where each record lies, and the latest ones in memory
 //! ```
@@ -23,6 +23,7 @@ pub mod layout;
 mod open;
 mod output;
 mod read;
+mod rebase;
 mod rebuild;
 mod recovery;
 mod scan;
@@ -43,8 +44,8 @@ use parking_lot::Mutex;
 pub use error::WalError;
 pub use frames::{FramePlace, durable_frames};
 pub use types::{
-    Batch, Chunk, DurableGroup, GroupState, GroupStatus, HardState, SYNC_BUCKET_MICROS, TailRead,
-    WalOptions, WalProgress, WalStatus,
+    Base, Batch, Chunk, DurableGroup, GroupState, GroupStatus, HardState, SYNC_BUCKET_MICROS,
+    TailRead, WalOptions, WalProgress, WalStatus,
 };
 
 use crate::sys::FileSystem;
@@ -104,12 +105,7 @@ impl Wal {
     pub fn queue(&self, batch: Batch) -> Result<u64, WalError> {
         let parsed = submit::parse(batch)?;
         let mut state = self.shared.state.lock();
-        if let Some(failure) = &state.failure {
-            return Err(failure.clone());
-        }
-        if state.closing.is_some() {
-            return Err(WalError::Closed);
-        }
+        state.check_open()?;
         submit::accept(&mut state, parsed, self.shared.options.segment_bytes)
     }
 
@@ -183,6 +179,44 @@ impl Wal {
             state.release_asked = true;
             self.shared.wake_writer.notify_one();
         }
+    }
+
+    /// The log of `group` begins behind (index, term), an entry that a snapshot holds, whose log time is `time`, and behind
+    /// which revisions go on with `next_revision`. Keeps the entries behind it if the log holds that entry, else drops all.
+    /// Term and vote stay; the commit index becomes `index` at least, also in what is submitted later. `conf`: the
+    /// configuration and its index, recorded unless the entries that stay have a later one.
+    ///
+    /// Queued behind what was submitted before, and woken for; seen by `read` and `submit` at once. Returns the ticket. Once it
+    /// is durable, older segments can go. Errors: as `queue`; `Invalid` for a base older than what is truncated, or one
+    /// that contradicts a committed entry: nothing has changed then.
+    pub fn rebase(
+        &self,
+        group: u32,
+        index: u64,
+        term: u64,
+        time: u64,
+        next_revision: u64,
+        conf: Option<(u64, Vec<u8>)>,
+    ) -> Result<u64, WalError> {
+        let base = Base {
+            index,
+            term,
+            time,
+            next_revision,
+        };
+        let ticket = {
+            let mut state = self.shared.state.lock();
+            state.check_open()?;
+            rebase::accept(
+                &mut state,
+                group,
+                base,
+                conf,
+                self.shared.options.segment_bytes,
+            )?
+        };
+        self.write();
+        Ok(ticket)
     }
 
     /// Without threads: writes and syncs one frame, or does one other piece of work. False: there is none.

@@ -8,6 +8,7 @@ use super::group::{Group, Location};
 use super::items::{self, GroupItem, Item, items};
 use super::layout::{FrameHeader, FrameKind, SegmentHeader};
 use super::scan::{Found, Scan};
+use super::types::Base;
 use crate::record;
 
 #[derive(Default)]
@@ -16,8 +17,8 @@ pub struct Rebuild {
     /// (index, term) of the latest checkpoint.
     compacted: BTreeMap<u32, (u64, u64)>,
     segment: u64,
-    /// See `SegmentEntry::last`.
-    last: BTreeMap<u32, u64>,
+    /// See `SegmentEntry::last`, by segment.
+    last: BTreeMap<u64, BTreeMap<u32, u64>>,
     /// Sequence and commit checksum that the next segment must begin with; `None` before the first.
     end: Option<(u64, u32)>,
     /// The next checkpoint is the first of all: the groups begin with what it says.
@@ -37,7 +38,6 @@ impl Rebuild {
     pub fn enter(&mut self, segment: u64, path: &Path) {
         self.segment = segment;
         self.path = path.to_path_buf();
-        self.last.clear();
     }
 
     /// A segment must begin where the one before ended.
@@ -54,8 +54,8 @@ impl Rebuild {
         self.end = Some((scan.sequence, scan.previous));
     }
 
-    pub fn take_last(&mut self) -> BTreeMap<u32, u64> {
-        std::mem::take(&mut self.last)
+    pub fn take_last(&mut self, segment: u64) -> BTreeMap<u32, u64> {
+        self.last.remove(&segment).unwrap_or_default()
     }
 
     pub fn apply(&mut self, path: &Path, offset: u64, found: &Found<'_>) -> Result<(), WalError> {
@@ -80,6 +80,7 @@ impl Rebuild {
                         return Err(self.damaged(path, offset, "a checkpoint contradicts the log"));
                     }
                 }
+                Item::Base { group, base, keeps } => self.apply_base(group, &base, keeps),
                 Item::Oldest { .. } => {}
             }
         }
@@ -115,6 +116,21 @@ impl Rebuild {
         true
     }
 
+    /// See `rebase`.
+    fn apply_base(&mut self, number: u32, base: &Base, keeps: bool) {
+        let group = self.groups.entry(number).or_default();
+        group.written.begin_behind(base, keeps);
+        let commit = &mut group.written.hard_state.commit;
+        *commit = base.index.max(*commit);
+        self.compacted.insert(number, (base.index, base.term));
+        if !keeps {
+            group.rebase(base.index, base.term);
+            for last in self.last.values_mut() {
+                last.remove(&number);
+            }
+        }
+    }
+
     /// False if entries are missing before this one.
     fn apply_record(&mut self, header: &record::Header, offset: u32, length: u32) -> bool {
         let group = self.groups.entry(header.group).or_default();
@@ -134,7 +150,8 @@ impl Rebuild {
         let written = &mut group.written;
         (written.last_index, written.last_term) = (header.index, header.term);
         (written.last_time, written.next_revision) = (header.time, header.next_revision());
-        let last = self.last.entry(header.group).or_default();
+        let last = self.last.entry(self.segment).or_default();
+        let last = last.entry(header.group).or_default();
         *last = (*last).max(header.index);
         true
     }
@@ -156,6 +173,7 @@ impl Rebuild {
             }
             group.compact(index);
             group.compacted_term = term;
+            group.written.compacted = (index, term);
             let last = group.last_index();
             let hard_state = &mut group.written.hard_state;
             hard_state.commit = hard_state.commit.min(last);

@@ -92,9 +92,12 @@ pub fn recover(fs: &dyn FileSystem, dir: &Path, numbers: &[u64]) -> Result<Recov
             candidate.number,
             SegmentEntry {
                 segment,
-                last: rebuild.take_last(),
+                last: BTreeMap::new(),
             },
         );
+    }
+    for (number, entry) in &mut segments {
+        entry.last = rebuild.take_last(*number);
     }
     let (offset, sequence, previous) = end.expect("there is a last segment");
     let groups = rebuild.finish()?;

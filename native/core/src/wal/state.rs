@@ -11,6 +11,7 @@ use super::WalError;
 use super::group::Group;
 use super::items::{self, Item};
 use super::layout::FRAME_OVERHEAD_BYTES;
+use super::types::Base;
 use crate::sys::File;
 
 /// A segment file that holds frames. Readers keep clones of the `Arc`; a file with readers is never recycled.
@@ -44,10 +45,21 @@ pub struct QueuedRecord {
     pub length: u32,
 }
 
+/// See `rebase`.
+#[derive(Clone, Copy)]
+pub struct QueuedBase {
+    pub group: u32,
+    pub base: Base,
+    /// The entries behind it stay.
+    pub keeps: bool,
+}
+
 /// A submission on its way to the disk.
 pub struct Queued {
     pub ticket: u64,
     pub bytes: Arc<Vec<u8>>,
+    /// Comes before the records.
+    pub base: Option<QueuedBase>,
     pub records: Vec<QueuedRecord>,
     /// Serial number of the first record.
     pub first_serial: u64,
@@ -65,6 +77,9 @@ pub struct Resident {
     pub last_serial: u64,
     pub groups: Vec<u32>,
 }
+
+/// (index, term) of each group behind which its log begins.
+pub type Compaction = BTreeMap<u32, (u64, u64)>;
 
 /// How the log ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,14 +118,24 @@ pub struct State {
 }
 
 impl State {
+    /// Whether anything may be submitted.
+    pub fn check_open(&self) -> Result<(), WalError> {
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None if self.closing.is_some() => Err(WalError::Closed),
+            None => Ok(()),
+        }
+    }
+
     /// Number of the first segment that is needed when those at the front whose entries nobody wants are gone.
-    /// `newest` is needed in any case.
+    /// `newest` is needed in any case, and so are those of a group whose log is about to begin anew: until then, recovery
+    /// counts on what it is.
     pub fn oldest_needed(&self, newest: u64) -> u64 {
         let wanted = |entry: &SegmentEntry| {
-            entry
-                .last
-                .iter()
-                .any(|(group, last)| *last > self.groups[group].wanted)
+            entry.last.iter().any(|(group, last)| {
+                let group = &self.groups[group];
+                group.pending_bases > 0 || *last > group.wanted
+            })
         };
         let mut older = self.segments.range(..newest);
         older
@@ -126,24 +151,18 @@ impl State {
             .is_some_and(|first| *first < self.oldest_needed(newest))
     }
 
-    /// The highest index of each group in segments before `oldest`: what goes with them.
-    pub fn compaction(&self, oldest: u64) -> BTreeMap<u32, u64> {
-        let mut compacted: BTreeMap<u32, u64> = self
-            .groups
-            .iter()
-            .map(|(group, state)| (*group, state.compacted_index))
-            .collect();
-        for entry in self.segments.range(..oldest).map(|(_, entry)| entry) {
-            for (group, last) in &entry.last {
-                let index = compacted.get_mut(group).expect("records have a group");
-                *index = (*index).max(*last);
-            }
-        }
-        compacted
+    /// The highest (index, term) of each group in segments before `oldest`: what goes with them.
+    pub fn compaction(&self, oldest: u64) -> Compaction {
+        let gone: Vec<_> = self.segments.range(..oldest).collect();
+        let compacted = self.groups.iter().map(|(number, group)| {
+            let last = gone.iter().filter_map(|(_, entry)| entry.last.get(number));
+            (*number, group.compaction(last.max().copied()))
+        });
+        compacted.collect()
     }
 
     /// The items of a checkpoint: the durable state of every group.
-    pub fn checkpoint(&self, oldest: u64, compaction: &BTreeMap<u32, u64>) -> Vec<u8> {
+    pub fn checkpoint(&self, oldest: u64, compaction: &Compaction) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.checkpoint_bytes());
         Item::Oldest { segment: oldest }.encode(&mut bytes);
         for (&group, state) in &self.groups {
@@ -174,12 +193,12 @@ impl State {
     }
 
     /// A checkpoint with `oldest` and `compaction` is durable: older segments are leftovers.
-    pub fn release(&mut self, oldest: u64, compaction: &BTreeMap<u32, u64>) {
-        for (group, index) in compaction {
-            self.groups
-                .get_mut(group)
-                .expect("groups are never removed")
-                .compact(*index);
+    pub fn release(&mut self, oldest: u64, compaction: &Compaction) {
+        for (number, compacted) in compaction {
+            let group = self.groups.get_mut(number);
+            let group = group.expect("groups are never removed");
+            group.compact(compacted.0);
+            group.written.compacted = *compacted;
         }
         let kept = self.segments.split_off(&oldest);
         let gone = std::mem::replace(&mut self.segments, kept);

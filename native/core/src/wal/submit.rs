@@ -10,7 +10,7 @@ use super::types::{Batch, HardState};
 use crate::record;
 
 /// The last (index, term) of each group that the batch touches, as if it were accepted.
-type Ends = BTreeMap<u32, (u64, u64)>;
+pub type Ends = BTreeMap<u32, (u64, u64)>;
 
 /// What stands in a batch, before the lock is taken.
 pub struct Parsed {
@@ -89,8 +89,11 @@ pub fn accept(state: &mut State, parsed: Parsed, segment_bytes: u64) -> Result<u
         group.push_pending((record.index, term), &bytes, place, state.serial);
     }
     let mut commits = Vec::with_capacity(batch.hard_states.len());
-    for (group, hard_state) in batch.hard_states {
-        let submitted = &mut state.groups.entry(group).or_default().submitted;
+    for (group, mut hard_state) in batch.hard_states {
+        let known = state.groups.entry(group).or_default();
+        // Its submitter may not know yet that the log has begun anew.
+        hard_state.commit = hard_state.commit.max(known.base_index);
+        let submitted = &mut known.submitted;
         if (submitted.term, submitted.vote) != (hard_state.term, hard_state.vote)
             && !state.urgent.contains(&group)
         {
@@ -120,6 +123,7 @@ pub fn accept(state: &mut State, parsed: Parsed, segment_bytes: u64) -> Result<u
     state.queue.push_back(Queued {
         ticket,
         bytes,
+        base: None,
         records,
         first_serial,
         done: 0,
@@ -209,7 +213,7 @@ fn check_hard_states(
 }
 
 /// Bounds the checkpoint, so that every segment has room for one at its start, one more for a release, and a record.
-fn check_checkpoint(
+pub fn check_checkpoint(
     state: &State,
     batch: &Batch,
     ends: &Ends,

@@ -64,6 +64,17 @@ pub struct Batch {
     pub records: Vec<u8>,
 }
 
+/// An entry behind which a group's log begins anew: a snapshot holds it, and all before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Base {
+    pub index: u64,
+    pub term: u64,
+    /// Log time of that entry.
+    pub time: u64,
+    /// First revision that the entry behind it may have.
+    pub next_revision: u64,
+}
+
 /// What recovery found of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupState {

@@ -19,7 +19,7 @@ use super::layout::{self, FRAME_HEADER_BYTES, FRAME_OVERHEAD_BYTES, FrameHeader,
 use super::layout::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::output::Output;
 use super::shared::{Shared, segment_path};
-use super::state::{Segment, SegmentEntry, Spare};
+use super::state::{Compaction, Segment, SegmentEntry, Spare};
 use super::types::PAGE_BYTES;
 use crate::record;
 
@@ -275,7 +275,7 @@ impl Writer {
         shared: &Shared,
         path: PathBuf,
         spare: &Spare,
-        (oldest, compaction): (u64, &std::collections::BTreeMap<u32, u64>),
+        (oldest, compaction): (u64, &Compaction),
     ) {
         let segment = Arc::new(Segment {
             number: self.segment,

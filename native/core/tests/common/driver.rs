@@ -4,60 +4,18 @@
 //! the prefix: they overtake queued records.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[path = "actions.rs"]
+mod actions;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use eraft_core::record;
 use eraft_core::sys::MemoryFileSystem;
-use eraft_core::wal::{Batch, GroupState, HardState, Wal, WalError};
+use eraft_core::wal::{Base, Batch, GroupState, HardState, Wal, WalError};
+
+pub use actions::{Action, Random};
 
 use super::logs::{self, Model};
-
-/// Numbers are reduced to what is legal at the moment.
-#[derive(Clone, Debug)]
-pub enum Action {
-    Append {
-        group: u32,
-        count: u64,
-        bytes: usize,
-    },
-    /// Replaces the last `back` entries by `count` of a newer term.
-    Replace {
-        group: u32,
-        back: u64,
-        count: u64,
-    },
-    Vote {
-        group: u32,
-    },
-    Commit {
-        group: u32,
-        back: u64,
-    },
-    Conf {
-        group: u32,
-        bytes: usize,
-    },
-    /// All of these in one batch, of several groups.
-    Mixed {
-        bytes: usize,
-    },
-    Truncate {
-        group: u32,
-        back: u64,
-    },
-    Step {
-        count: u8,
-    },
-    Settle,
-    /// Closes and opens.
-    Reopen,
-    /// The process ends; the machine goes on.
-    Kill,
-    /// The machine ends: what was not synced may be lost or torn.
-    PowerLoss {
-        seed: u64,
-    },
-}
 
 pub struct Driver {
     pub fs: MemoryFileSystem,
@@ -102,7 +60,9 @@ impl Driver {
     fn find(&self, wal: &Wal, states: &[GroupState]) -> Model {
         let mut reasons = Vec::new();
         for state in states {
-            let wanted = self.wanted.get(&state.group).copied().unwrap_or(0);
+            let floors = self.history.iter().map(|model| model.floor(state.group));
+            let wanted = self.wanted.get(&state.group).copied();
+            let wanted = wanted.max(floors.max()).unwrap_or(0);
             assert!(
                 state.compacted_index <= wanted,
                 "{state:?}, but {wanted} was truncated"
@@ -260,6 +220,11 @@ impl Driver {
                 *wanted = index.max(*wanted);
                 self.wal.as_ref().expect("open").truncate(group, index);
             }
+            Action::Rebase {
+                group,
+                offset,
+                keep,
+            } => self.rebase(group, offset, keep)?,
             Action::Step { count } => {
                 (0..count).for_each(|_| _ = self.wal.as_ref().expect("open").step())
             }
@@ -294,10 +259,51 @@ impl Driver {
     fn replace(&mut self, group: u32, back: u64, count: u64) -> Result<(), WalError> {
         let wanted = self.wanted.get(&group).copied().unwrap_or(0);
         let commit = self.hard_state(group).commit;
+        let wanted = wanted.max(self.now().floor(group));
         let first = (self.now().last(group) + 1).saturating_sub(back);
         let first = first.max(wanted.max(commit) + 1);
         self.submit(self.vote(group))?;
         self.submit(self.records(group, first, count, 40))
+    }
+
+    fn rebase(&mut self, group: u32, offset: i64, keep: bool) -> Result<(), WalError> {
+        let wanted = self.wanted.get(&group).copied().unwrap_or(0);
+        let floor = wanted.max(self.now().floor(group)).max(1);
+        let index = self.now().last(group).saturating_add_signed(offset);
+        let known = self.now().groups.get(&group);
+        let held = known.and_then(|known| known.facts(index.max(floor)));
+        let base = match held.filter(|_| keep) {
+            Some(held) => held,
+            None => {
+                // Of a newer term than anything that is held: another log.
+                let index = index.max(floor.max(self.hard_state(group).commit) + 1);
+                self.submit(self.vote(group))?;
+                let term = self.term(group);
+                let (time, next_revision) = (term * 1000 + index, index * 2 + 2);
+                Base {
+                    index,
+                    term,
+                    time,
+                    next_revision,
+                }
+            }
+        };
+        let conf = Some((base.index, vec![5; base.index as usize % 40]));
+        let mut model = self.now().clone();
+        model.rebase(group, base, conf.clone());
+        let Base {
+            index,
+            term,
+            time,
+            next_revision,
+        } = base;
+        let wal = self.wal.as_ref().expect("open");
+        let ticket = wal.rebase(group, index, term, time, next_revision, conf)?;
+        self.history.push_back(model);
+        let place = self.history.len() - 1;
+        self.tickets.push_back((ticket, place));
+        self.vote_tickets.push_back((ticket, place));
+        Ok(())
     }
 
     fn mixed(&mut self, bytes: usize) -> Result<(), WalError> {
@@ -312,64 +318,5 @@ impl Driver {
             .push((1, HardState { term, vote, commit }));
         batch.confs = vec![(2, self.now().last(2), vec![9; bytes % 50])];
         self.submit(batch)
-    }
-}
-
-/// SplitMix64: the same actions from the same seed.
-pub struct Random(pub u64);
-
-impl Random {
-    /// 0 <= result < `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    /// An action that leaves the log open.
-    pub fn action(&mut self) -> Action {
-        let group = 1 + self.below(3) as u32;
-        match self.below(16) {
-            0..=4 => {
-                let (count, bytes) = (1 + self.below(6), self.below(300) as usize);
-                Action::Append {
-                    group,
-                    count,
-                    bytes,
-                }
-            }
-            5 => Action::Append {
-                group,
-                count: 20,
-                bytes: 60,
-            },
-            6 => Action::Replace {
-                group,
-                back: self.below(9),
-                count: 1 + self.below(6),
-            },
-            7 => Action::Vote { group },
-            8 => Action::Commit {
-                group,
-                back: self.below(20),
-            },
-            9 => Action::Conf {
-                group,
-                bytes: self.below(60) as usize,
-            },
-            10 => Action::Mixed {
-                bytes: self.below(200) as usize,
-            },
-            11 => Action::Truncate {
-                group,
-                back: self.below(15),
-            },
-            12 | 13 => Action::Step {
-                count: 1 + self.below(3) as u8,
-            },
-            _ => Action::Settle,
-        }
     }
 }

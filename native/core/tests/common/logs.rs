@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use eraft_core::record::{self, Header, KIND_COMMANDS, RecordView};
 use eraft_core::sys::{FileSystem, MemoryFileSystem};
-use eraft_core::wal::{Batch, GroupState, HardState, Wal, WalError, WalOptions};
+use eraft_core::wal::{Base, Batch, GroupState, HardState, Wal, WalError, WalOptions};
 
 pub const DIR: &str = "/log";
 pub const SEGMENT_BYTES: u64 = 8192;
@@ -109,8 +109,12 @@ pub fn files(fs: &MemoryFileSystem) -> BTreeMap<String, Vec<u8>> {
 /// What a group must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelGroup {
-    /// From index 1 on.
+    /// From index 1 on; those that a base has dropped are empty.
     pub entries: Vec<Arc<[u8]>>,
+    /// The last base that has dropped entries.
+    pub base: Base,
+    /// Index of the last base.
+    pub floor: u64,
     pub hard_state: HardState,
     pub conf: Option<(u64, Vec<u8>)>,
 }
@@ -145,6 +149,28 @@ impl Model {
         }
     }
 
+    /// What `Wal::rebase` does.
+    pub fn rebase(&mut self, group: u32, base: Base, conf: Option<(u64, Vec<u8>)>) {
+        let group = self.groups.entry(group).or_default();
+        let keeps = group
+            .facts(base.index)
+            .is_some_and(|facts| facts.term == base.term);
+        if !keeps {
+            group.entries = vec![Arc::default(); base.index as usize];
+            group.base = base;
+        }
+        let later = |conf: &(u64, Vec<u8>)| Some(conf.0) >= group.conf.as_ref().map(|old| old.0);
+        if let Some(conf) = conf.filter(|conf| !keeps || later(conf)) {
+            group.conf = Some(conf);
+        }
+        group.floor = base.index;
+        group.hard_state.commit = group.hard_state.commit.max(base.index);
+    }
+
+    pub fn floor(&self, group: u32) -> u64 {
+        self.groups.get(&group).map_or(0, |group| group.floor)
+    }
+
     pub fn last(&self, group: u32) -> u64 {
         self.groups
             .get(&group)
@@ -158,9 +184,13 @@ impl Model {
             let state = states.iter().find(|state| state.group == *group);
             vote(state.map_or(HardState::default(), |state| state.hard_state))
         };
+        let known = |state: &GroupState| self.groups.contains_key(&state.group);
         self.groups
             .iter()
             .all(|(group, model)| found(group) == vote(model.hard_state))
+            && states
+                .iter()
+                .all(|state| known(state) || vote(state.hard_state) == (0, 0))
     }
 
     /// Whether the open log `wal`, recovered as `states`, holds exactly this; votes and truncated entries aside.
@@ -183,6 +213,21 @@ impl Model {
 }
 
 impl ModelGroup {
+    /// What an entry leaves behind.
+    pub fn facts(&self, index: u64) -> Option<Base> {
+        if index == self.base.index {
+            return Some(self.base).filter(|base| base.index > 0);
+        }
+        let entry = self.entries.get((index as usize).checked_sub(1)?)?;
+        let header = record::parse(entry).ok()?.header();
+        Some(Base {
+            index,
+            term: header.term,
+            time: header.time,
+            next_revision: header.next_revision(),
+        })
+    }
+
     fn matches(&self, wal: &Wal, state: &GroupState) -> Result<(), String> {
         let wrong = |what: &str| Err(format!("{what}: {state:?}"));
         if state.hard_state.commit != self.hard_state.commit || state.conf != self.conf {
@@ -192,23 +237,21 @@ impl ModelGroup {
         {
             return wrong("last index");
         }
+        if state.compacted_index < self.floor {
+            return wrong("the log begins before its base");
+        }
         let kept = &self.entries[state.compacted_index as usize..];
         let sizes: Vec<u32> = kept.iter().map(|entry| entry.len() as u32).collect();
         if state.sizes != sizes || state.term_runs != term_runs(kept, state.compacted_index + 1) {
             return wrong("sizes or terms");
         }
-        let header = |index: u64| match index {
-            0 => None,
-            _ => Some(
-                record::parse(&self.entries[index as usize - 1])
-                    .unwrap()
-                    .header(),
-            ),
-        };
-        let facts =
-            header(state.last_index).map_or((0, 0), |last| (last.time, last.next_revision()));
-        let term = header(state.compacted_index).map_or(0, |header| header.term);
-        if facts != (state.last_time, state.next_revision) || term != state.compacted_term {
+        let last = self.facts(state.last_index).unwrap_or_default();
+        let facts = (last.time, last.next_revision);
+        // Of an entry that a base has dropped only the base's own term is known.
+        let term = self.facts(state.compacted_index).map(|facts| facts.term);
+        if facts != (state.last_time, state.next_revision)
+            || term.unwrap_or_default() != state.compacted_term
+        {
             return wrong("time, revision or compacted term");
         }
         if !kept.is_empty() {
