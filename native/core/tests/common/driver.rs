@@ -13,7 +13,7 @@ use eraft_core::record;
 use eraft_core::sys::MemoryFileSystem;
 use eraft_core::wal::{Base, Batch, GroupState, HardState, Wal, WalError};
 
-pub use actions::{Action, Random};
+pub use actions::*;
 
 use super::logs::{self, Model};
 
