@@ -19,6 +19,25 @@ describe('replication', () => {
     assert.ok(cluster.member(1).propose('fits', 1_000) > 0);
   });
 
+  test('raft-rs 5512: what an earlier leadership could not commit does not count against the limit of the next', () => {
+    const loose = { preVote: false, checkQuorum: false };
+    const cluster = new Cluster({ voters: [1, 2, 3], uncommittedBytesMax: 1_000, ...loose });
+    cluster.elect(1);
+    cluster.isolate(1);
+    assert.ok(cluster.member(1).propose('lost', 1_000) > 0);
+    assert.deepEqual(cluster.node(1).propose(1), { refused: 'uncommitted-limit' });
+    cluster.turn(1);
+    cluster.elect(2);
+    cluster.heal();
+    for (let i = 0; i < 3; i++) {
+      cluster.tick(2);
+      cluster.settle();
+    }
+    assert.equal(cluster.node(1).commit, cluster.node(2).commit);
+    cluster.elect(1);
+    assert.ok(cluster.member(1).propose('fits', 1_000) > 0);
+  });
+
   test('proposals to anybody but the leader are refused (NodeProposeWaitDropped)', () => {
     const cluster = new Cluster({ voters: [1, 2, 3] });
     assert.deepEqual(cluster.node(1).propose(100), { refused: 'not-leader' });

@@ -9,7 +9,7 @@ import type { ReplicaOptions } from '../../ts/kv/replica.js';
 import { decodeRaftFrame, PEER_FRAME, PEER_PREFIX_BYTES } from '../../ts/proto/peer-frames.js';
 import type { Message, RaftNode } from '../../ts/raft/index.js';
 import type { MemoryHub, MemoryNetwork } from '../../ts/transport/memory-network.js';
-import { putFrame, readFrame } from '../kv/frames.js';
+import { codeOf, putFrame, readFrame } from '../kv/frames.js';
 import { Asker, Simulation } from '../kv/simulation.js';
 import { AgreedLog, type Place } from './agreed-log.js';
 import { Agreement, type AgreementOptions } from './agreement.js';
@@ -33,7 +33,11 @@ export interface Traffic {
   readonly frames: number;
   readonly bytes: number;
   readonly messages: number;
+  /** Appends that did not fit what the follower held. */
+  readonly refusals: number;
 }
+
+const NO_TRAFFIC: Traffic = { frames: 0, bytes: 0, messages: 0, refusals: 0 };
 
 /** Elections five times as often as by default: for scenarios that live on changes of leader. */
 export const QUICK_ELECTIONS: Partial<ReplicaOptions> = { electionTimeoutMs: 200, heartbeatIntervalMs: 20 };
@@ -58,7 +62,7 @@ export class Lab implements AsyncDisposable {
   readonly #endpoints = new Map<number, MemoryNetwork>();
   readonly #proposals: Proposal[] = [];
   readonly #asker: Asker;
-  readonly #sent = { frames: 0, bytes: 0, messages: 0 };
+  readonly #sent = { ...NO_TRAFFIC } as { -readonly [K in keyof Traffic]: number };
 
   private constructor({ seed, replicas, options }: LabOptions) {
     this.ids = Array.from({ length: replicas }, (_, i) => i + 1);
@@ -154,10 +158,21 @@ export class Lab implements AsyncDisposable {
     this.connect(...ids);
   }
 
-  /** Nothing reaches its disk any more, until it starts again. */
+  /** Nothing reaches its disk any more, until `resumeDisk` or its next start. */
   stopDisk(id: number): void {
     this.#stoppedDisks.add(id);
     this.sim.process(id).stalled = true;
+  }
+
+  resumeDisk(id: number): void {
+    this.#stoppedDisks.delete(id);
+    this.sim.process(id).stalled = false;
+  }
+
+  /** What its proposer was told: `written`, the code of an error, or nothing yet. */
+  answerTo({ request }: Proposal): string {
+    const answer = this.#asker.answers.get(request);
+    return answer === undefined ? '' : codeOf(answer);
   }
 
   async #boot(id: number): Promise<void> {
@@ -293,9 +308,14 @@ export class Lab implements AsyncDisposable {
   // ---- the network
 
   /** All that was sent since `before`. */
-  traffic(before: Traffic = { frames: 0, bytes: 0, messages: 0 }): Traffic {
-    const { frames, bytes, messages } = this.#sent;
-    return { frames: frames - before.frames, bytes: bytes - before.bytes, messages: messages - before.messages };
+  traffic(before: Traffic = NO_TRAFFIC): Traffic {
+    const { frames, bytes, messages, refusals } = this.#sent;
+    return {
+      frames: frames - before.frames,
+      bytes: bytes - before.bytes,
+      messages: messages - before.messages,
+      refusals: refusals - before.refusals,
+    };
   }
 
   #rewire(connect: boolean): void {
@@ -323,6 +343,7 @@ export class Lab implements AsyncDisposable {
       this.#sent.frames++;
       this.#sent.bytes += frame.length;
       this.#sent.messages += messages.length;
+      this.#sent.refusals += messages.filter((m) => m.type === 'appendReply' && !m.granted).length;
       if (messages.some((message) => this.loses(message))) return true;
       if (messages.length === 0 || !this.unreliable) return transmit(from, to, frame);
       if (this.chance(0.1)) return true;
