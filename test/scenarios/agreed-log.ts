@@ -9,6 +9,12 @@ export interface Place {
   readonly term: number;
 }
 
+/** Of a RaftNode. */
+interface KnownLog {
+  readonly firstIndex: number;
+  termAt(index: number): number;
+}
+
 interface Content {
   readonly checksum: number;
   readonly values: readonly string[];
@@ -49,8 +55,8 @@ export class AgreedLog {
     return this.#applied.get(replica) ?? 0;
   }
 
-  /** `replica` has started with `storage`. `termAt` tells the term of an entry in its log. */
-  watch(replica: number, storage: Storage, termAt: (index: number) => number): void {
+  /** `replica` has started with `storage`. `raft` knows the terms of the entries in its log, and where that begins. */
+  watch(replica: number, storage: Storage, raft: () => KnownLog): void {
     const { log, machine } = storage;
     this.#applied.set(replica, machine.applied(DEFAULT_GROUP));
     const submit = log.submit.bind(log);
@@ -60,11 +66,11 @@ export class AgreedLog {
     };
     const [evaluate, apply] = [machine.evaluate.bind(machine), machine.apply.bind(machine)];
     machine.evaluate = (group, to) => {
-      this.#reached(replica, to, termAt);
+      this.#reached(replica, to, raft());
       return evaluate(group, to);
     };
     machine.apply = (group, to, wantResults) => {
-      this.#reached(replica, to, termAt);
+      this.#reached(replica, to, raft());
       return apply(group, to, wantResults);
     };
   }
@@ -88,9 +94,12 @@ export class AgreedLog {
   }
 
   /** State-machine safety: at each index all apply the same record, each replica in order. */
-  #reached(replica: number, to: number, termAt: (index: number) => number): void {
-    for (let index = this.appliedBy(replica) + 1; index <= to; index++) {
-      const term = termAt(index);
+  #reached(replica: number, to: number, raft: KnownLog): void {
+    // What lies before the log came with a snapshot; the stores are compared at the end.
+    const first = Math.max(this.appliedBy(replica) + 1, raft.firstIndex);
+    this.#applied.set(replica, Math.max(this.appliedBy(replica), first - 1));
+    for (let index = first; index <= to; index++) {
+      const term = raft.termAt(index);
       const agreed = this.#terms.get(index);
       assert.ok(
         term > 0 && (agreed ?? term) === term,

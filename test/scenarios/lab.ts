@@ -180,7 +180,7 @@ export class Lab implements AsyncDisposable {
     await this.sim.start(id);
     const { storage } = this.sim.process(id);
     assert.ok(storage !== null);
-    this.log.watch(id, storage, (index) => this.raft(id).termAt(index));
+    this.log.watch(id, storage, () => this.raft(id));
     const moment = (): void => {
       const process = this.sim.process(id);
       if (process.storage !== storage) return;
