@@ -1,8 +1,7 @@
 // MIT 6.824, part 2C: clients keep proposing while replicas are cut off, lose their power and return.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { Lab, type Proposal } from './lab.js';
-import { seeded, seeds } from './seeds.js';
+import { seededTest, seeds } from './seeds.js';
 
 const LOOKS_MS = [10, 20, 50, 100, 200];
 
@@ -47,32 +46,37 @@ class ChurnClient {
 for (const network of ['reliable', 'unreliable'] as const) {
   const name = network === 'reliable' ? 'ReliableChurn2C' : 'UnreliableChurn2C';
   for (const seed of network === 'reliable' ? seeds(2501, 2502, 2503) : seeds(2504, 2505, 2506)) {
-    test(`${name}: what three clients saw committed is in the log and in every store after forty rounds of churn; ${seeded(seed)}`, async () => {
-      await using lab = await Lab.open({ seed, replicas: 5 });
-      lab.unreliable = network === 'unreliable';
-      const clients = [0, 1, 2].map((number) => new ChurnClient(lab, number));
-      for (let round = 0; round < 40; round++) {
-        if (lab.chance(0.2)) lab.disconnect(1 + lab.below(5));
-        if (lab.chance(0.5)) {
-          const id = 1 + lab.below(5);
-          if (lab.isUp(id)) lab.connect(id);
-          else await lab.restart(id);
+    seededTest(
+      `${name}: what three clients saw committed is in the log and in every store after forty rounds of churn`,
+      seed,
+      import.meta.url,
+      async () => {
+        await using lab = await Lab.open({ seed, replicas: 5 });
+        lab.unreliable = network === 'unreliable';
+        const clients = [0, 1, 2].map((number) => new ChurnClient(lab, number));
+        for (let round = 0; round < 40; round++) {
+          if (lab.chance(0.2)) lab.disconnect(1 + lab.below(5));
+          if (lab.chance(0.5)) {
+            const id = 1 + lab.below(5);
+            if (lab.isUp(id)) lab.connect(id);
+            else await lab.restart(id);
+          }
+          if (lab.chance(0.2)) await lab.crash(1 + lab.below(5));
+          lab.run(700); // less than an election takes
         }
-        if (lab.chance(0.2)) await lab.crash(1 + lab.below(5));
-        lab.run(700); // less than an election takes
-      }
-      lab.run(1_000);
-      lab.unreliable = false;
-      for (const id of lab.ids) if (!lab.isUp(id)) await lab.start(id);
-      lab.connect(...lab.ids);
-      for (const client of clients) client.stop();
-      lab.run(1_000);
-      lab.one(5);
-      const seen = clients.flatMap(({ committed }) => committed);
-      assert.ok(seen.length > 50, `${seen.length}: hardly anything was committed`);
-      const log = new Set(Array.from({ length: lab.log.last + 1 }, (_, index) => lab.log.valuesAt(index)).flat());
-      for (const value of seen) assert.ok(log.has(value), `${value} was committed and is lost`);
-      lab.verify();
-    });
+        lab.run(1_000);
+        lab.unreliable = false;
+        for (const id of lab.ids) if (!lab.isUp(id)) await lab.start(id);
+        lab.connect(...lab.ids);
+        for (const client of clients) client.stop();
+        lab.run(1_000);
+        lab.one(5);
+        const seen = clients.flatMap(({ committed }) => committed);
+        assert.ok(seen.length > 50, `${seen.length}: hardly anything was committed`);
+        const log = new Set(Array.from({ length: lab.log.last + 1 }, (_, index) => lab.log.valuesAt(index)).flat());
+        for (const value of seen) assert.ok(log.has(value), `${value} was committed and is lost`);
+        lab.verify();
+      },
+    );
   }
 }

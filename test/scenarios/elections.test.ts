@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Lab } from './lab.js';
-import { seeded, seeds } from './seeds.js';
+import { seededTest, seeds } from './seeds.js';
 
 test('InitialElection2A: one leader within 6 s; all agree on the term, and keep both while nothing fails', async () => {
   await using lab = await Lab.open({ seed: 2101, replicas: 3 });
@@ -38,17 +38,22 @@ test('ReElection2A: a new leader for a lost one, which returns without harm; non
 });
 
 for (const seed of seeds(2103, 2104)) {
-  test(`ManyElections2A: of seven, whichever three are cut off, nine times over, the others have one leader; ${seeded(seed)}`, async () => {
-    await using lab = await Lab.open({ seed, replicas: 7 });
-    lab.leader();
-    for (let round = 0; round < 9; round++) {
-      const victims = [1, 2, 3].map(() => 1 + lab.below(7)); // one may be drawn twice
-      lab.disconnect(...victims);
-      const leader = lab.leader();
-      assert.ok(!victims.includes(leader));
-      lab.connect(...victims);
-    }
-    lab.leader();
-    lab.verify();
-  });
+  seededTest(
+    `ManyElections2A: of seven, whichever three are cut off, nine times over, the others have one leader`,
+    seed,
+    import.meta.url,
+    async () => {
+      await using lab = await Lab.open({ seed, replicas: 7 });
+      lab.leader();
+      for (let round = 0; round < 9; round++) {
+        const victims = [1, 2, 3].map(() => 1 + lab.below(7)); // one may be drawn twice
+        lab.disconnect(...victims);
+        const leader = lab.leader();
+        assert.ok(!victims.includes(leader));
+        lab.connect(...victims);
+      }
+      lab.leader();
+      lab.verify();
+    },
+  );
 }

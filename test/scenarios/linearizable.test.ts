@@ -1,11 +1,10 @@
 // MIT 6.824, part 3A, the last one: random keys, so that only a search can tell whether the history was possible.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { checkHistory, explain, HistoryRecorder, type Input } from '../simulation/linearizability/index.js';
 import { Clerk, type Task } from './clerk.js';
 import { type Worker, work } from './generic.js';
 import { Lab } from './lab.js';
-import { seeded, seeds } from './seeds.js';
+import { seededTest, seeds } from './seeds.js';
 
 const CLIENTS = 15;
 const THINK_MS = 50;
@@ -61,24 +60,29 @@ function inputOf(task: Task): Input {
 }
 
 for (const seed of seeds(3201)) {
-  test(`PersistPartitionUnreliableLinearizable3A: fifteen clients, random keys, seven replicas, every fault: linearizable; ${seeded(seed)}`, async () => {
-    await using lab = await Lab.open({ seed, replicas: 7 });
-    lab.unreliable = true;
-    const history = new HistoryRecorder();
-    const first = new Clerk(lab);
-    for (let key = 0; key < CLIENTS; key++) {
-      const task = { op: 'put', key: `${key}`, value: '' } as const;
-      const op = history.call(CLIENTS, task, lab.now);
-      first.call(task);
-      history.returned(op, {}, lab.now);
-    }
-    const clients = Array.from({ length: CLIENTS }, (_, i) => new RandomKeyClient(lab, i, history));
-    for (let round = 0; round < 3; round++) await work(lab, clients, { partitions: true, crash: true });
-    const operations = history.operations();
-    assert.ok(operations.length > 200, `${operations.length} operations: hardly any`);
-    const verdict = checkHistory(operations);
-    assert.ok(verdict.ok, explain(verdict));
-    lab.unreliable = false;
-    lab.verify();
-  });
+  seededTest(
+    `PersistPartitionUnreliableLinearizable3A: fifteen clients, random keys, seven replicas, every fault: linearizable`,
+    seed,
+    import.meta.url,
+    async () => {
+      await using lab = await Lab.open({ seed, replicas: 7 });
+      lab.unreliable = true;
+      const history = new HistoryRecorder();
+      const first = new Clerk(lab);
+      for (let key = 0; key < CLIENTS; key++) {
+        const task = { op: 'put', key: `${key}`, value: '' } as const;
+        const op = history.call(CLIENTS, task, lab.now);
+        first.call(task);
+        history.returned(op, {}, lab.now);
+      }
+      const clients = Array.from({ length: CLIENTS }, (_, i) => new RandomKeyClient(lab, i, history));
+      for (let round = 0; round < 3; round++) await work(lab, clients, { partitions: true, crash: true });
+      const operations = history.operations();
+      assert.ok(operations.length > 200, `${operations.length} operations: hardly any`);
+      const verdict = checkHistory(operations);
+      assert.ok(verdict.ok, explain(verdict));
+      lab.unreliable = false;
+      lab.verify();
+    },
+  );
 }

@@ -2,24 +2,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Lab, QUICK_ELECTIONS } from './lab.js';
-import { seeded, seeds } from './seeds.js';
+import { seededTest, seeds } from './seeds.js';
 
 for (const seed of seeds(2311, 2312, 2313)) {
-  test(`PowerCut: with slow disks all lose their power at once, twelve times: nothing acknowledged or applied is lost; ${seeded(seed)}`, async () => {
-    await using lab = await Lab.open({ seed, replicas: 3, options: QUICK_ELECTIONS });
-    lab.one(3);
-    for (let cut = 0; cut < 12; cut++) {
-      lab.slowDisks = true;
-      for (const end = lab.now + lab.below(900); lab.now < end; lab.run(lab.below(10))) {
-        for (const id of lab.ids) lab.propose(id);
+  seededTest(
+    `PowerCut: with slow disks all lose their power at once, twelve times: nothing acknowledged or applied is lost`,
+    seed,
+    import.meta.url,
+    async () => {
+      await using lab = await Lab.open({ seed, replicas: 3, options: QUICK_ELECTIONS });
+      lab.one(3);
+      for (let cut = 0; cut < 12; cut++) {
+        lab.slowDisks = true;
+        for (const end = lab.now + lab.below(900); lab.now < end; lab.run(lab.below(10))) {
+          for (const id of lab.ids) lab.propose(id);
+        }
+        for (const id of lab.ids) await lab.crash(id);
+        await lab.restart(...lab.ids);
       }
-      for (const id of lab.ids) await lab.crash(id);
-      await lab.restart(...lab.ids);
-    }
-    lab.slowDisks = false;
-    lab.one(3);
-    lab.verify();
-  });
+      lab.slowDisks = false;
+      lab.one(3);
+      lab.verify();
+    },
+  );
 }
 
 /** Has `id` become that: whoever of `others` stands instead loses its power, and with it its term and its haste. */

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Clerk } from './clerk.js';
 import { type GenericOptions, generic } from './generic.js';
 import { Lab } from './lab.js';
-import { seeded, seeds } from './seeds.js';
+import { seededTest, seeds } from './seeds.js';
 
 const EXACT = 'each append is there once and in order, each read exact';
 const CASES: readonly (Omit<GenericOptions, 'seed'> & { readonly name: string })[] = [
@@ -31,7 +31,7 @@ const CASES: readonly (Omit<GenericOptions, 'seed'> & { readonly name: string })
 
 for (const [i, { name, ...options }] of CASES.entries()) {
   for (const seed of seeds(3101 + i)) {
-    test(`${name}: ${EXACT}; ${seeded(seed)}`, () => generic({ seed, ...options }));
+    seededTest(`${name}: ${EXACT}`, seed, import.meta.url, () => generic({ seed, ...options }));
   }
 }
 
@@ -50,27 +50,32 @@ test('Speed3A: 1000 appends, one after the other, take less than 5 ms each: none
 });
 
 for (const seed of seeds(3011, 3012, 3013)) {
-  test(`UnreliableOneKey3A: five clients append to one key, messages lost: all there, once, each client's in order; ${seeded(seed)}`, async () => {
-    await using lab = await Lab.open({ seed, replicas: 3 });
-    lab.unreliable = true;
-    new Clerk(lab).call({ op: 'put', key: 'k', value: '' });
-    let working = 5;
-    for (let client = 0; client < 5; client++) {
-      const clerk = new Clerk(lab);
-      const turn = (n: number): void => {
-        if (n === 10) working--;
-        else clerk.begin({ op: 'append', key: 'k', value: `x ${client} ${n} y` }, () => turn(n + 1));
-      };
-      turn(0);
-    }
-    lab.until(() => working === 0, 'all to be done', 60_000);
-    const marks = new Clerk(lab).call({ op: 'get', key: 'k' }).match(/x \d+ \d+ y/g) ?? [];
-    for (let client = 0; client < 5; client++) {
-      const own = marks.filter((mark) => mark.startsWith(`x ${client} `));
-      assert.deepEqual(own, Array.from({ length: 10 }, (_, n) => `x ${client} ${n} y`)); // biome-ignore format: one line
-    }
-    assert.equal(marks.length, 50);
-  });
+  seededTest(
+    `UnreliableOneKey3A: five clients append to one key, messages lost: all there, once, each client's in order`,
+    seed,
+    import.meta.url,
+    async () => {
+      await using lab = await Lab.open({ seed, replicas: 3 });
+      lab.unreliable = true;
+      new Clerk(lab).call({ op: 'put', key: 'k', value: '' });
+      let working = 5;
+      for (let client = 0; client < 5; client++) {
+        const clerk = new Clerk(lab);
+        const turn = (n: number): void => {
+          if (n === 10) working--;
+          else clerk.begin({ op: 'append', key: 'k', value: `x ${client} ${n} y` }, () => turn(n + 1));
+        };
+        turn(0);
+      }
+      lab.until(() => working === 0, 'all to be done', 60_000);
+      const marks = new Clerk(lab).call({ op: 'get', key: 'k' }).match(/x \d+ \d+ y/g) ?? [];
+      for (let client = 0; client < 5; client++) {
+        const own = marks.filter((mark) => mark.startsWith(`x ${client} `));
+        assert.deepEqual(own, Array.from({ length: 10 }, (_, n) => `x ${client} ${n} y`)); // biome-ignore format: one line
+      }
+      assert.equal(marks.length, 50);
+    },
+  );
 }
 
 test('OnePartition3A: the majority goes on, neither write nor read is answered in the minority, both are after the split', async () => {
