@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Clerk } from './clerk.js';
 import { type GenericOptions, generic } from './generic.js';
 import { Lab } from './lab.js';
+import { randomKeys } from './random-keys.js';
 import { seededTest, seeds } from './seeds.js';
 
 const EXACT = 'each append is there once and in order, each read exact';
@@ -33,6 +34,14 @@ for (const [i, { name, ...options }] of CASES.entries()) {
   for (const seed of seeds(3101 + i)) {
     seededTest(`${name}: ${EXACT}`, seed, import.meta.url, () => generic({ seed, ...options }));
   }
+}
+
+for (const seed of seeds(3201)) {
+  const title =
+    'PersistPartitionUnreliableLinearizable3A: fifteen clients, random keys, seven replicas, every fault: linearizable';
+  seededTest(title, seed, import.meta.url, () =>
+    randomKeys({ seed, clients: 15, replicas: 7, unreliable: true, crash: true, partitions: true }),
+  );
 }
 
 test('Speed3A: 1000 appends, one after the other, take less than 5 ms each: none waits for a tick', async () => {
