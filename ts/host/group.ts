@@ -62,6 +62,8 @@ interface Pending {
 
 /** Commands of so many bytes make a record that is worth its write, whatever the disk does. */
 const GATHER_BYTES_MAX = 64 * 1024;
+/** Of a group's first command. */
+const FIRST_REVISION = 1;
 const NO_STATES = new Float64Array(4);
 const NO_BYTES = new Uint8Array(0);
 
@@ -121,7 +123,8 @@ export class Group<W> implements AppendSource {
       index: recovery.lastIndex,
       term: this.node.termAt(recovery.lastIndex),
       time: recovery.lastTime,
-      nextRevision: recovery.nextRevision,
+      // A log without records tells 0, which stands for "no entry" and "no session" everywhere else.
+      nextRevision: Math.max(FIRST_REVISION, recovery.nextRevision),
     };
   }
 

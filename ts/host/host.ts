@@ -394,5 +394,5 @@ function nothingOf(group: number): GroupRecovery {
   const zeros = { term: 0, vote: 0, commit: 0, compactedIndex: 0, compactedTerm: 0, lastIndex: 0, lastTime: 0 };
   const applied = { appliedIndex: 0, appliedTerm: 0, appliedRevision: 0, flushedIndex: 0 };
   const nothing = { termRuns: new Float64Array(0), sizes: new Uint32Array(0), confIndex: 0 };
-  return { group, ...zeros, ...applied, ...nothing, nextRevision: 1 };
+  return { group, ...zeros, ...applied, ...nothing, nextRevision: 0 };
 }
