@@ -146,6 +146,9 @@ impl StoreOptions {
         options.set_paranoid_checks(true);
         if let Some(memory) = &self.memory {
             options.set_env(&memory.env);
+            // When a compaction ends is chance, and it decides which reads find their blocks in memory: a simulation has
+            // none, so that it goes the same way each time.
+            options.set_disable_auto_compactions(true);
         }
         options.set_max_open_files(self.max_open_files);
         options.set_max_background_jobs(self.background_jobs);
