@@ -6,6 +6,7 @@ import { ClusterLink } from './cluster-link.js';
 import { parseEndpoints } from './endpoints.js';
 import { LINKED_DEFAULTS, LinkedKeyValue } from './linked-key-value.js';
 import { demandInteger, demandOptions, timeoutOf } from './options.js';
+import { type Dial, dialWebSocket } from './replica-socket.js';
 
 export interface ClientOptions {
   /** The cluster id that every replica must have (`eraft status` tells it). Default: that of the first one that answers. */
@@ -24,11 +25,12 @@ export interface ClientOptions {
   name?: string;
 }
 
-/** Time and chance, for tests. */
+/** Time, chance and the network, for tests. */
 export interface ClientEnvironment {
   readonly clock?: Clock;
   readonly deadlines?: Clock;
   readonly random?: Random;
+  readonly dial?: Dial;
 }
 
 export type ClientState = 'connecting' | 'connected' | 'closed';
@@ -83,6 +85,7 @@ export class Client extends LinkedKeyValue {
         silenceMs: timeoutOf(options.silenceMs, CLIENT_DEFAULTS.silenceMs),
         clock: environment.clock ?? systemClock({ keepAlive: false }),
         random: environment.random ?? Math.random,
+        dial: environment.dial ?? dialWebSocket,
       },
       doings,
     );

@@ -18,7 +18,7 @@ import type { Leader, Welcome } from '../proto/control-frames.js';
 import { Backoff } from './backoff.js';
 import { isEndpoint } from './endpoints.js';
 import type { Link, LinkEvents } from './link.js';
-import { ReplicaSocket, type SocketEvents } from './replica-socket.js';
+import { type Dial, ReplicaSocket, type SocketEvents } from './replica-socket.js';
 
 export interface ClusterLinkOptions {
   /** host:port, at least one. */
@@ -30,6 +30,7 @@ export interface ClusterLinkOptions {
   readonly silenceMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  readonly dial: Dial;
 }
 
 export interface ClusterLinkEvents {
@@ -175,7 +176,7 @@ export class ClusterLink implements Link {
   }
 
   #dial(address: string): void {
-    const { clock, name, connectTimeoutMs, silenceMs } = this.#options;
+    const { clock, name, connectTimeoutMs, silenceMs, dial } = this.#options;
     const events: SocketEvents = {
       welcome: (socket, welcome) => this.#onWelcome(socket, welcome),
       frame: (socket, frame) => {
@@ -183,7 +184,7 @@ export class ClusterLink implements Link {
       },
       gone: (socket, reason) => this.#onGone(socket, reason),
     };
-    const options = { address, cluster: this.#cluster, name, connectTimeoutMs, silenceMs, clock };
+    const options = { address, cluster: this.#cluster, name, connectTimeoutMs, silenceMs, clock, dial };
     this.#dialling = new ReplicaSocket(options, events);
   }
 

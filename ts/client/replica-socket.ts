@@ -6,7 +6,19 @@ import { decodeError, decodeWelcome, encodeHello, type Welcome } from '../proto/
 import { FRAME, frameBody, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, readFrameHeader } from '../proto/frame.js';
 import { malformed } from '../proto/table.js';
 import { SOCKET_PATH } from './endpoints.js';
-import { WebSocketClient } from './web-socket.js';
+import { WebSocketClient, type WebSocketEvents, type WebSocketOptions } from './web-socket.js';
+
+/** A connection that carries whole messages: a WebSocket, or what stands for one in virtual time. */
+export interface MessageSocket {
+  send(payload: Uint8Array): void;
+  ping(): void;
+  close(): void;
+  terminate(): void;
+}
+
+export type Dial = (options: WebSocketOptions, events: WebSocketEvents) => MessageSocket;
+
+export const dialWebSocket: Dial = (options, events) => new WebSocketClient(options, events);
 
 export interface SocketOptions {
   /** host:port */
@@ -20,6 +32,7 @@ export interface SocketOptions {
   /** A replica that is silent for so long is asked for a sign of life; silent for as long again, it is left. */
   readonly silenceMs: number;
   readonly clock: Clock;
+  readonly dial: Dial;
 }
 
 export interface SocketEvents {
@@ -34,7 +47,7 @@ export class ReplicaSocket {
   readonly address: string;
   readonly #options: SocketOptions;
   readonly #events: SocketEvents;
-  readonly #socket: WebSocketClient;
+  readonly #socket: MessageSocket;
   #welcome: Welcome | undefined;
   #over = false;
   #timer: Timer | undefined;
@@ -73,9 +86,9 @@ export class ReplicaSocket {
     this.#end(reason);
   }
 
-  #dial(): WebSocketClient {
-    const { address, cluster, name } = this.#options;
-    return new WebSocketClient(
+  #dial(): MessageSocket {
+    const { address, cluster, name, dial } = this.#options;
+    return dial(
       { address, path: SOCKET_PATH, messageBytesMax: LIMITS.clientFrameBytesMax },
       {
         open: () => {

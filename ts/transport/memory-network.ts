@@ -1,5 +1,5 @@
-// The same links in virtual time: frames arrive after a delay that is drawn from a seed, in order for each direction, or
-// not at all. Frames are copied when sent and decoded when they arrive, as over a wire.
+// The same links in virtual time: frames arrive after a delay that is drawn from a seed, or not at all. Frames are copied when
+// sent and decoded when they arrive, as over a wire.
 import type { Clock, Random } from '../base/clock.js';
 import { PEER_FRAME, PEER_PREFIX_BYTES } from '../proto/peer-frames.js';
 import { decodePeerHello, encodePeerHello } from '../proto/peer-hello.js';
@@ -16,35 +16,74 @@ export interface MemoryHubOptions {
   readonly queueBytesMax: number;
 }
 
+/** What becomes of a frame: when each copy of it arrives, in ms from now. None: it is lost. */
+export interface Fate {
+  readonly delays: readonly number[];
+  /** Behind what was sent before it, as on one connection. Raft frames alone may overtake. */
+  readonly inOrder: boolean;
+}
+
+/** The event loop of a replica, as far as the network sees it. */
+export interface Receiver {
+  readonly paused: boolean;
+  /** Runs this when the process next looks at its sockets: now, unless it stands still. */
+  poll(run: () => void): void;
+}
+
+const AT_ONCE: Receiver = { paused: false, poll: (run) => run() };
+
+/** One direction between two replicas. */
+interface Way {
+  cut: boolean;
+  lastArrival: number;
+  bytesUnderWay: number;
+}
+
 /** What travels, and connects, between the replicas of one process. */
 export class MemoryHub {
   /** Chance that a Raft frame is lost, 0 to 1. */
   loss = 0;
+  /** Decides instead of `loss`, `delayMs` and `jitterMs`. */
+  weather: ((from: ReplicaId, to: ReplicaId, frame: Uint8Array) => Fate) | null = null;
+  /** Called with every frame that leaves, before anything becomes of it. */
+  onSend: ((from: ReplicaId, to: ReplicaId, frame: Uint8Array) => void) | null = null;
   /** Called with every frame that arrives. */
   onDelivery: ((from: ReplicaId, to: ReplicaId, frame: Uint8Array) => void) | null = null;
+  /** Called when a replica takes a frame for garbage, which ends the connection that it came on. */
+  onGarbage: ((from: ReplicaId, to: ReplicaId, error: unknown) => void) | null = null;
   readonly options: MemoryHubOptions;
   readonly #endpoints = new Map<ReplicaId, MemoryNetwork>();
-  readonly #cut = new Set<string>(); // `from>to`
-  readonly #lastArrival = new Map<string, number>();
-  readonly #underWay = new Map<string, number>();
+  readonly #ways = new Map<ReplicaId, Map<ReplicaId, Way>>();
 
   constructor(options: MemoryHubOptions) {
     this.options = options;
   }
 
   /** The network of replica `id`, which takes its place at `start`. */
-  endpoint(id: ReplicaId): MemoryNetwork {
-    return new MemoryNetwork(this, id);
+  endpoint(id: ReplicaId, receiver: Receiver = AT_ONCE): MemoryNetwork {
+    return new MemoryNetwork(this, id, receiver);
   }
 
   /** Nothing sent from `from` to `to` arrives any more. Connections stay, as TCP's do; new ones are not made. */
   cut(from: ReplicaId, to: ReplicaId): void {
-    this.#cut.add(`${from}>${to}`);
+    this.#way(from, to).cut = true;
+  }
+
+  /** Undoes a cut. */
+  mend(from: ReplicaId, to: ReplicaId): void {
+    this.#way(from, to).cut = false;
+    const a = this.#endpoints.get(from);
+    const b = this.#endpoints.get(to);
+    if (a !== undefined && b !== undefined) this.#connect(a, b);
+  }
+
+  isCut(from: ReplicaId, to: ReplicaId): boolean {
+    return this.#way(from, to).cut;
   }
 
   /** Cuts both ways between the members of different groups, and nowhere else. */
   partition(...groups: readonly (readonly ReplicaId[])[]): void {
-    this.#cut.clear();
+    this.#mendAll();
     for (const group of groups) {
       for (const other of groups) {
         if (group === other) continue;
@@ -54,11 +93,11 @@ export class MemoryHub {
   }
 
   heal(): void {
-    this.#cut.clear();
+    this.#mendAll();
     for (const a of this.#endpoints.values()) this.join(a);
   }
 
-  /** Connects a replica that has started with every other one that lets it. */
+  /** Connects a replica that has started, or goes on after a pause, with every other one that lets it. */
   join(endpoint: MemoryNetwork): void {
     this.#endpoints.set(endpoint.id, endpoint);
     for (const other of this.#endpoints.values()) if (other !== endpoint) this.#connect(endpoint, other);
@@ -76,28 +115,68 @@ export class MemoryHub {
 
   /** @returns false when it was refused at the door: too much is under way */
   transmit(from: MemoryNetwork, to: ReplicaId, frame: Uint8Array): boolean {
-    const { clock, random, delayMs, jitterMs, queueBytesMax } = this.options;
-    const way = `${from.id}>${to}`;
-    const underWay = (this.#underWay.get(way) ?? 0) + frame.length;
-    if (underWay > queueBytesMax) return false;
-    const arrival = Math.max(clock.now() + delayMs + jitterMs * random(), this.#lastArrival.get(way) ?? 0);
-    const lost = frame[12] === PEER_FRAME.raft && random() < this.loss;
-    this.#underWay.set(way, underWay);
-    this.#lastArrival.set(way, arrival);
+    const { clock, queueBytesMax } = this.options;
+    const way = this.#way(from.id, to);
+    if (way.bytesUnderWay + frame.length > queueBytesMax) return false;
+    this.onSend?.(from.id, to, frame);
+    const { delays, inOrder } = this.weather?.(from.id, to, frame) ?? this.#fairWeather(frame);
     const target = this.#endpoints.get(to);
-    clock.after(arrival - clock.now(), () => {
-      this.#underWay.set(way, (this.#underWay.get(way) ?? 0) - frame.length);
-      if (lost || this.#cut.has(way) || target === undefined || this.#endpoints.get(to) !== target) return;
-      if (this.#endpoints.get(from.id) !== from || !target.connected(from.id)) return;
-      this.onDelivery?.(from.id, to, frame);
-      target.arrive(from.id, frame);
-    });
+    if (target === undefined) return true;
+    for (const delay of delays) {
+      const at = clock.now() + delay;
+      const arrival = inOrder ? Math.max(at, way.lastArrival) : at;
+      if (inOrder) way.lastArrival = arrival;
+      way.bytesUnderWay += frame.length;
+      clock.after(arrival - clock.now(), () => {
+        way.bytesUnderWay -= frame.length;
+        if (!way.cut) this.#deliver(from, target, frame);
+      });
+    }
     return true;
+  }
+
+  #deliver(from: MemoryNetwork, to: MemoryNetwork, frame: Uint8Array): void {
+    if (this.#endpoints.get(to.id) !== to || this.#endpoints.get(from.id) !== from || !to.connected(from.id)) return;
+    to.receiver.poll(() => {
+      this.onDelivery?.(from.id, to.id, frame);
+      try {
+        to.arrive(from.id, frame);
+      } catch (error) {
+        this.onGarbage?.(from.id, to.id, error);
+        to.disconnect(from.id);
+      }
+    });
+  }
+
+  #fairWeather(frame: Uint8Array): Fate {
+    const { random, delayMs, jitterMs } = this.options;
+    const delay = delayMs + jitterMs * random();
+    const lost = isRaftFrame(frame) && random() < this.loss;
+    return { delays: lost ? [] : [delay], inOrder: true };
+  }
+
+  #way(from: ReplicaId, to: ReplicaId): Way {
+    let ways = this.#ways.get(from);
+    if (ways === undefined) {
+      ways = new Map();
+      this.#ways.set(from, ways);
+    }
+    let way = ways.get(to);
+    if (way === undefined) {
+      way = { cut: false, lastArrival: 0, bytesUnderWay: 0 };
+      ways.set(to, way);
+    }
+    return way;
+  }
+
+  #mendAll(): void {
+    for (const ways of this.#ways.values()) for (const way of ways.values()) way.cut = false;
   }
 
   #connect(a: MemoryNetwork, b: MemoryNetwork): void {
     if (a.connected(b.id) || a.host === null || b.host === null) return;
-    if (this.#cut.has(`${a.id}>${b.id}`) || this.#cut.has(`${b.id}>${a.id}`)) return;
+    if (this.isCut(a.id, b.id) || this.isCut(b.id, a.id)) return;
+    if (a.receiver.paused || b.receiver.paused) return;
     const ofA = a.host.hello(b.id);
     const ofB = b.host.hello(a.id);
     const noFromB = b.host.judge(ofA, null);
@@ -116,18 +195,25 @@ export class MemoryHub {
   }
 }
 
+/** Loss, copies and another order are for these alone: forwarded requests travel as on one TCP connection. */
+export function isRaftFrame(frame: Uint8Array): boolean {
+  return frame[12] === PEER_FRAME.raft;
+}
+
 /** One replica's end of a MemoryHub. */
 export class MemoryNetwork implements Network {
   readonly id: ReplicaId;
+  readonly receiver: Receiver;
   host: NetworkHost | null = null;
   readonly #hub: MemoryHub;
   readonly #connected = new Set<ReplicaId>();
   readonly #refusals = new Map<ReplicaId, string>();
   readonly #counts = { sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0, dropped: 0 };
 
-  constructor(hub: MemoryHub, id: ReplicaId) {
+  constructor(hub: MemoryHub, id: ReplicaId, receiver: Receiver) {
     this.#hub = hub;
     this.id = id;
+    this.receiver = receiver;
   }
 
   async start(host: NetworkHost): Promise<void> {
@@ -184,7 +270,7 @@ export class MemoryNetwork implements Network {
   }
 
   drop(id: ReplicaId): void {
-    if (this.#connected.delete(id)) this.host?.onConnected(id, false);
+    if (this.#connected.delete(id)) this.receiver.poll(() => this.host?.onConnected(id, false));
   }
 
   refuse(id: ReplicaId, by: 'us' | 'them', why: string): void {
