@@ -1,4 +1,4 @@
-// From a fresh clone to a running cluster or a full test run: `node scripts/bootstrap.mjs start|test|build|soak|bench`.
+// From a fresh clone to a running cluster or a full test run: `node scripts/bootstrap.mjs start|test|build|simulate|soak|bench`.
 //
 // Depends on nothing but Node, because it runs before `npm ci` has. The steps: requirements of the machine, npm
 // packages, native build, TypeScript. Whatever is up to date is skipped.
@@ -17,13 +17,14 @@ import {
 
 const BENCHES = ['etcd', 'redis', 'embedded', 'micro', 'catchup', 'soak'];
 
-const USAGE = `usage: node scripts/bootstrap.mjs start|test|build|soak|bench
+const USAGE = `usage: node scripts/bootstrap.mjs start|test|build|simulate|soak|bench
 
-  start   build what is needed, then run a local cluster of three replicas (further arguments go to 'eraft cluster')
-  test    build what is needed, then run every test and check
-  build   build what is needed
-  soak    the fault tests of the cluster, with larger numbers
-  bench   build what is needed, then run a bench: ${BENCHES.join(', ')} (further arguments go to it)
+  start     build what is needed, then run a local cluster of three replicas (further arguments go to 'eraft cluster')
+  test      build what is needed, then run every test and check
+  build     build what is needed
+  simulate  build what is needed, then run simulated clusters: --seed N, or --from N --count M; --help tells more
+  soak      simulated clusters for --minutes N (default 10), then the fault tests of real ones, with larger numbers
+  bench     build what is needed, then run a bench: ${BENCHES.join(', ')} (further arguments go to it)
 `;
 
 class MachineLacks extends Error {}
@@ -73,6 +74,13 @@ async function start(progress, rest) {
   return main(['cluster', ...rest]);
 }
 
+async function simulate(progress, rest) {
+  await build(progress);
+  handOverSignals();
+  const { main } = await import('../build/test/simulation/main.js');
+  return main(rest);
+}
+
 async function bench(progress, [name, ...rest]) {
   if (!BENCHES.includes(name)) {
     process.stderr.write(USAGE);
@@ -82,6 +90,15 @@ async function bench(progress, [name, ...rest]) {
   handOverSignals();
   const { main } = await import(`../build/bench/${name}/main.js`);
   return main(rest);
+}
+
+/** Of a soak: how long clusters are simulated. */
+function minutesOf(command, rest) {
+  if (command !== 'soak' || rest.length === 0) return 10;
+  const minutes = Number(rest[1]);
+  if (rest.length !== 2 || rest[0] !== '--minutes' || !Number.isSafeInteger(minutes) || minutes < 0)
+    throw new CommandFailed('soak', `takes --minutes and a whole number, not ${rest.join(' ')}`, '');
+  return minutes;
 }
 
 async function runCommand(command, rest) {
@@ -94,12 +111,15 @@ async function runCommand(command, rest) {
       return start(progress, rest);
     case 'bench':
       return bench(progress, rest);
+    case 'simulate':
+      return simulate(progress, rest);
     case 'test':
     case 'soak': {
+      const minutes = minutesOf(command, rest);
       const needs = () => demandMachine({ native: true, tests: true }, progress);
       await needs();
       const { runTests } = await import('./bootstrap/tests.mjs');
-      return withCloneLock(progress, () => runTests(progress, { soak: command === 'soak' }));
+      return withCloneLock(progress, () => runTests(progress, { soak: command === 'soak', minutes }));
     }
     case '--help':
     case 'help':

@@ -8,11 +8,14 @@ import { buildNative, compileTypeScript, installNpmPackages, rocksdbCompiled, wi
 
 /** Rooms of test/ that never load the addon. All others wait for the native build. */
 const PURE_ROOMS = new Set(['base', 'checks', 'client', 'proto', 'raft', 'transport']);
+/** Takes all processors for a while. */
+const BUSY_ROOMS = new Set(['simulation']);
 /** Real processes that elect leaders: they have the machine to themselves. */
 const ALONE_ROOMS = new Set(['cluster']);
 const MINUTE = 60_000;
 const CARGO_TIMEOUT_MS = 80 * MINUTE; // the limit of a CI run is 90 minutes
 const FILE_TIMEOUT_MS = 5 * MINUTE;
+const BUSY_FILE_TIMEOUT_MS = 10 * MINUTE;
 const CLUSTER_FILE_TIMEOUT_MS = 20 * MINUTE;
 const SOAK_FILE_TIMEOUT_MS = 240 * MINUTE;
 
@@ -195,12 +198,27 @@ async function pureLane(context, rooms) {
   );
 }
 
+/** Simulated clusters on all processors, from a seed that no run before has begun with. */
+async function soakSimulator(context, minutes) {
+  const from = Math.floor(Date.now() / 1_000) * 1_000;
+  const args = [join(BUILD, 'test/simulation/command.js'), '--from', String(from), '--minutes', String(minutes)];
+  await suite(context, 'simulated clusters', countSeeds, () =>
+    run(process.execPath, args, { cwd: ROOT, timeoutMs: (minutes + 10) * MINUTE }),
+  );
+}
+
+/** Reads `17 seeds passed, 0 failed`. */
+export function countSeeds(output) {
+  const [, passed = 0, failed = 0] = /^(\d+) seeds passed, (\d+) failed$/m.exec(output) ?? [];
+  return { passed: Number(passed), failed: Number(failed) };
+}
+
 /**
  * Runs everything and prints the result; the last line is `N passed, M failed`.
  *
  * @returns the exit code
  */
-export async function runTests(progress, { soak }) {
+export async function runTests(progress, { soak, minutes }) {
   const started = Date.now();
   const context = { progress, tally: new Tally() };
   await progress.step('npm packages', installNpmPackages);
@@ -213,13 +231,17 @@ export async function runTests(progress, { soak }) {
     soak ? check(context, 'TypeScript', compileTypeScript) : pureLane(context, rooms),
   ]);
   if (native && soak) {
+    if (minutes > 0) await soakSimulator(context, minutes);
     await runRooms(context, alone, SOAK_FILE_TIMEOUT_MS, { ...process.env, ERAFT_SOAK: '1' });
   } else if (native) {
-    const needAddon = rooms.filter(([room]) => !PURE_ROOMS.has(room) && !ALONE_ROOMS.has(room));
+    const later = ([room]) => BUSY_ROOMS.has(room) || ALONE_ROOMS.has(room);
+    const needAddon = rooms.filter((room) => !PURE_ROOMS.has(room[0]) && !later(room));
     await Promise.all([
       withTargetLock(progress, () => runRustTests(context)),
       runRooms(context, needAddon, FILE_TIMEOUT_MS),
     ]);
+    const busy = rooms.filter(([room]) => BUSY_ROOMS.has(room));
+    await runRooms(context, busy, BUSY_FILE_TIMEOUT_MS);
     await runRooms(context, alone, CLUSTER_FILE_TIMEOUT_MS);
   }
   progress.line(`  done in ${elapsed(Date.now() - started)}`);

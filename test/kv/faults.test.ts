@@ -115,7 +115,7 @@ test('a process that stood still hears the others before it judges them', async 
   const { term } = sim.node(leader).service.status();
   sim.process(follower).clock?.pause();
   sim.run(5_000);
-  sim.process(follower).clock?.resume();
+  sim.process(follower).resume();
   sim.run(2_000);
   assert.deepEqual([sim.leader(), sim.node(leader).service.status().term], [leader, term], sim.describe());
 });
@@ -249,4 +249,18 @@ test('an absent member holds the log back, and catches up from it however much o
   const [a, b] = [sim.node(absent).service, sim.node(leader).service];
   sim.until(() => a.status().appliedIndex === b.status().commitIndex, 'catch-up');
   sim.until(() => b.status().firstIndex > 1, 'the log to be cut');
+});
+
+test('replicas that have voted and hold no entry yet when they are restarted: revisions begin at 1 all the same', async () => {
+  await using sim = await Simulation.start({ seed: 95 });
+  const voted = (): boolean => sim.ids.every((id) => sim.process(id).image.durableHard.term > 0);
+  for (const id of sim.ids) for (const other of sim.ids) if (id !== other) sim.hub.loss = 0.5;
+  sim.until(voted, 'votes');
+  const blank = sim.ids.filter((id) => sim.process(id).image.log.length === 0);
+  for (const id of sim.ids) await sim.crash(id);
+  assert.ok(blank.length > 0);
+  sim.hub.loss = 0;
+  for (const id of sim.ids) await sim.start(id);
+  const answer = new Asker(sim).ask(sim.untilLeader(), putFrame([{ key: 'a', value: '1' }]));
+  assert.equal(answer.kind === 'written' && answer.revision, 1);
 });

@@ -112,9 +112,9 @@ for (const seed of seeds) {
           sim.ids.filter((other) => other !== id),
         );
       else if (fault === 2) {
-        const { clock } = sim.process(id);
-        clock?.pause();
-        sim.time.at(sim.time.now() + 2_500 * sim.random(), () => clock?.resume());
+        const paused = sim.process(id);
+        paused.clock?.pause();
+        sim.time.at(sim.time.now() + 2_500 * sim.random(), () => paused.resume());
       } else sim.hub.heal();
     }
     sim.hub.heal();

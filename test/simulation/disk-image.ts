@@ -1,0 +1,147 @@
+// What the disk of one replica holds of its group, from what was submitted to it and what it confirmed: the image that a crash
+// now would leave at least, and what it may leave at most.
+import { RECORD_HEADER_BYTES } from '../../ts/storage/index.js';
+
+/** What an entry is known by: two records with the same head hold the same bytes. */
+export interface Head {
+  readonly index: number;
+  readonly term: number;
+  readonly kind: number;
+  readonly firstRevision: number;
+  readonly count: number;
+  readonly crc: number;
+}
+
+export interface Hard {
+  readonly term: number;
+  readonly vote: number;
+  readonly commit: number;
+}
+
+export interface Submission {
+  readonly ticket: number;
+  readonly hard: Hard | null;
+  readonly heads: readonly Head[];
+}
+
+/** What recovery found. */
+export interface Recovered extends Hard {
+  readonly lastIndex: number;
+  /** Pairs of first index and term. */
+  readonly termRuns: Float64Array;
+  readonly compactedIndex: number;
+  readonly compactedTerm: number;
+}
+
+const NOTHING: Hard = { term: 0, vote: 0, commit: 0 };
+
+/** Record headers of docs/log-format.md, as they lie in `slab[start..end)`. */
+export function headsOf(slab: Uint8Array, start: number, end: number): Head[] {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength);
+  const u64 = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
+  const heads: Head[] = [];
+  for (let at = start; at < end; ) {
+    heads.push({
+      crc: view.getUint32(at, true),
+      kind: view.getUint8(at + 9),
+      index: u64(at + 16),
+      term: u64(at + 24),
+      firstRevision: u64(at + 40),
+      count: view.getUint32(at + 48, true),
+    });
+    at += RECORD_HEADER_BYTES + Math.ceil(view.getUint32(at + 4, true) / 8) * 8;
+  }
+  return heads;
+}
+
+export class DiskImage {
+  /** All that was submitted, durable or not; entry `index` at `index - 1`. What was cut off in front stays known. */
+  log: Head[] = [];
+  hard: Hard = NOTHING;
+  /** The same, of what is durable. */
+  durable: Head[] = [];
+  durableHard: Hard = NOTHING;
+  readonly #queue: Submission[] = [];
+
+  submit(submission: Submission): void {
+    for (const head of submission.heads) put(this.log, head);
+    if (submission.hard !== null) this.hard = submission.hard;
+    this.#queue.push(submission);
+  }
+
+  /** Everything up to `ticket` is on disk; terms and votes up to `votes`, which may be ahead. */
+  confirm(ticket: number, votes: number): void {
+    while (this.#queue.length > 0 && (this.#queue[0] as Submission).ticket <= ticket) {
+      const { heads, hard } = this.#queue.shift() as Submission;
+      for (const head of heads) put(this.durable, head);
+      if (hard !== null) this.durableHard = hard;
+    }
+    const { commit } = this.durableHard;
+    for (const { ticket: at, hard } of this.#queue) {
+      if (at > votes) break;
+      if (hard !== null) this.durableHard = { ...hard, commit };
+    }
+  }
+
+  holds(index: number, term: number): boolean {
+    return this.durable[index - 1]?.term === term;
+  }
+
+  /**
+   * The replica was started again. What it recovered must be what was durable, or that and some of what was submitted after it,
+   * in order.
+   *
+   * @returns what is wrong with it; '' when nothing is
+   */
+  restart(found: Recovered): string {
+    const wrong = this.differs(found.term, found.vote, found.lastIndex, termOf(found, found.lastIndex));
+    this.durableHard = { term: found.term, vote: found.vote, commit: found.commit };
+    this.durable = this.#moment(found.lastIndex, termOf(found, found.lastIndex)) ?? this.durable;
+    this.#queue.length = 0;
+    this.log = [...this.durable];
+    this.hard = this.durableHard;
+    if (wrong !== '') return wrong;
+    const other = this.log.find(({ index, term }) => index > found.compactedIndex && termOf(found, index) !== term);
+    if (other === undefined) return '';
+    return `entry ${other.index} is of term ${termOf(found, other.index)}, and ${other.term} was written`;
+  }
+
+  /** What is wrong with a disk that holds this vote, and this entry as its last; '' when nothing is. */
+  differs(term: number, vote: number, lastIndex: number, lastTerm: number): string {
+    const votes = [this.durableHard, ...this.#queue.flatMap(({ hard }) => hard ?? [])];
+    if (!votes.some((known) => known.term === term && known.vote === vote)) {
+      const known = `a vote for ${this.durableHard.vote} in term ${this.durableHard.term} was durable`;
+      return `${known}, and there is one for ${vote} in term ${term}`;
+    }
+    if (this.#moment(lastIndex, lastTerm) !== null) return '';
+    const last = this.durable.at(-1);
+    return `${last?.term ?? 0}/${last?.index ?? 0} was durable, and ${lastTerm}/${lastIndex} is its last entry`;
+  }
+
+  /** The log between two writes, at a moment when this was its last entry; null: there was none since what is durable. */
+  #moment(lastIndex: number, lastTerm: number): Head[] | null {
+    const log = [...this.durable];
+    const isIt = (): boolean => log.length === lastIndex && (log.at(-1)?.term ?? 0) === lastTerm;
+    if (isIt()) return log;
+    for (const { heads } of this.#queue) {
+      for (const head of heads) {
+        put(log, head);
+        if (isIt()) return log;
+      }
+    }
+    return null;
+  }
+}
+
+/** Puts a record where it belongs; what was there and behind it is gone. */
+function put(log: Head[], head: Head): void {
+  log.length = Math.min(log.length, head.index - 1);
+  log.push(head);
+}
+
+function termOf({ termRuns, compactedIndex, compactedTerm }: Recovered, index: number): number {
+  if (index === compactedIndex) return compactedTerm;
+  let term = 0;
+  for (let i = 0; i + 1 < termRuns.length && (termRuns[i] ?? 0) <= index; i += 2) term = termRuns[i + 1] ?? 0;
+  return term;
+}

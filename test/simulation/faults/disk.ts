@@ -1,0 +1,82 @@
+import type { DiskFault } from '../../../ts/storage/index.js';
+import type { Replica } from '../replica.js';
+import { type Fault, pickImportant, pickRunning, type Stage, span } from './stage.js';
+
+/** Operations of a disk among which one meets a fault: a frame takes two, a new segment some dozens. */
+const OPERATIONS = 60;
+
+export const slowDisk: Fault = (stage) => {
+  const victim = pickImportant(stage);
+  if (victim === null) return null;
+  victim.slowness = stage.chance.pick([5, 20, 100]);
+  stage.later(span(stage), () => {
+    victim.slowness = 1;
+  });
+  return `the disk of ${victim.id} takes ${victim.slowness} times as long`;
+};
+
+export const hungDisk: Fault = (stage) => {
+  const victim = pickImportant(stage);
+  if (victim === null) return null;
+  const ms = span(stage);
+  victim.stalled = true;
+  stage.later(ms, () => {
+    victim.stalled = false;
+  });
+  return `the disk of ${victim.id} hangs for ${ms.toFixed(0)} ms`;
+};
+
+function faultAt(stage: Stage, fault: DiskFault): string | null {
+  const victim = pickRunning(stage);
+  if (victim?.storage == null) return null;
+  const n = 1 + stage.chance.below(OPERATIONS);
+  stage.expectFailure(victim, fault);
+  victim.storage.failOperation(n, fault);
+  return `operation ${n} of the disk of ${victim.id}: ${fault}`;
+}
+
+export const failedWrite: Fault = (stage) => faultAt(stage, 'error');
+export const shortWrite: Fault = (stage) => faultAt(stage, 'short');
+
+/** No file grows any more; or there is a little room left. */
+export const fullDisk: Fault = (stage) => {
+  const victim = pickImportant(stage);
+  if (victim === null) return null;
+  if (stage.chance.chance(0.2)) return faultAt(stage, 'full');
+  const ms = span(stage);
+  stage.expectFailure(victim, 'full');
+  victim.limit(1);
+  stage.later(ms, () => victim.limit(-1));
+  return `the disk of ${victim.id} is full for ${ms.toFixed(0)} ms`;
+};
+
+export const powerLoss: Fault = (stage) => faultAt(stage, 'power-loss');
+
+function pickToLose(stage: Stage): Replica | null {
+  const sound = stage.replicas.filter((replica) => stage.atlas.mayLose(replica));
+  if (sound.length === 0 || stage.chance.chance(0.7)) return null;
+  const victim = stage.chance.pick(sound);
+  stage.atlas.lose(victim);
+  return victim;
+}
+
+/** Its disk comes back with other bits in what it had acknowledged: it must notice. */
+export const bitRot: Fault = (stage) => {
+  const victim = pickToLose(stage);
+  if (victim === null) return null;
+  const seed = stage.chance.seed();
+  stage.fell(victim, 'power', span(stage));
+  stage.task(async () => {
+    victim.rot(seed);
+  });
+  return `the log of ${victim.id} rots`;
+};
+
+/** Its machine comes back with another disk: it has forgotten what it promised, and must never promise anything again. */
+export const emptiedDisk: Fault = (stage) => {
+  const victim = pickToLose(stage);
+  if (victim === null) return null;
+  stage.fell(victim, 'power', span(stage));
+  victim.wipe();
+  return `the disk of ${victim.id} is another one, and empty`;
+};

@@ -1,0 +1,27 @@
+// What may go wrong. Each fault in a function of its own, by what it is done to.
+import { bitRot, emptiedDisk, failedWrite, fullDisk, hungDisk, powerLoss, shortWrite, slowDisk } from './disk.js';
+import type { FaultName } from './names.js';
+import { clientCut, clientReset, clog, cut, halves, isolate, reset } from './network.js';
+import { crash, jump, pause } from './process.js';
+import type { Fault } from './stage.js';
+
+export const FAULT: Readonly<Record<FaultName, Fault>> = {
+  crash,
+  cut,
+  isolate,
+  halves,
+  clog,
+  reset,
+  'client-cut': clientCut,
+  'client-reset': clientReset,
+  pause,
+  jump,
+  'slow-disk': slowDisk,
+  'hung-disk': hungDisk,
+  'failed-write': failedWrite,
+  'short-write': shortWrite,
+  'full-disk': fullDisk,
+  'power-loss': powerLoss,
+  'emptied-disk': emptiedDisk,
+  'bit-rot': bitRot,
+};

@@ -1,0 +1,211 @@
+// Each invariant is told something that it must not accept, and something like it that it must.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encodeRaftFrame } from '../../ts/proto/peer-frames.js';
+import type { Message } from '../../ts/raft/messages.js';
+import { DiskImage, type Hard, type Head } from './disk-image.js';
+import type { Replica } from './replica.js';
+import { Watch } from './watch.js';
+
+interface Raft {
+  role: string;
+  term: number;
+  commit: number;
+  firstIndex: number;
+  lastIndex: number;
+}
+
+/** A replica that is what it is told to be. */
+class Fake {
+  readonly id: number;
+  readonly image = new DiskImage();
+  readonly lost = null;
+  readonly raft: Raft & { progress(): []; termAt(index: number): number } = {
+    role: 'follower',
+    term: 1,
+    commit: 0,
+    firstIndex: 1,
+    lastIndex: 0,
+    progress: () => [],
+    termAt: (index) => this.image.log[index - 1]?.term ?? 0,
+  };
+  readonly applier = { applied: 0, target: 0 };
+  readonly host = { group: { applier: this.applier } };
+  readonly node = {};
+  readonly storage = null;
+  readonly failed = null;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  get replica(): Replica {
+    return this as unknown as Replica;
+  }
+}
+
+class Stage {
+  readonly watch = new Watch();
+  readonly fakes = [1, 2, 3].map((id) => new Fake(id));
+  #ticket = 0;
+
+  constructor() {
+    this.watch.replicas.push(...this.fakes.map(({ replica }) => replica));
+  }
+
+  fake(id: number): Fake {
+    const found = this.fakes[id - 1];
+    if (found === undefined) throw new Error(`no fake ${id}`);
+    return found;
+  }
+
+  /** Entries `index/term` reach the disks of `ids`; durable unless told otherwise. */
+  write(ids: readonly number[], entries: readonly string[], durable = true, hard: Hard | null = null): void {
+    for (const id of ids) {
+      const { image, raft, replica } = this.fake(id);
+      const submission = { ticket: ++this.#ticket, hard, heads: entries.map(headOf) };
+      image.submit(submission);
+      this.watch.submitted(replica, submission);
+      if (durable) image.confirm(this.#ticket, this.#ticket);
+      raft.lastIndex = image.log.length;
+    }
+  }
+
+  set(id: number, raft: Partial<Raft>, applied?: number): void {
+    const fake = this.fake(id);
+    Object.assign(fake.raft, raft);
+    if (applied !== undefined) Object.assign(fake.applier, { applied, target: applied });
+    this.watch.touched(fake.replica);
+    this.watch.check();
+  }
+
+  send(message: Message): void {
+    const frame = encodeRaftFrame([{ group: 1, message, recordBytes: 0 }]);
+    this.watch.sent(this.fake(message.from).replica, frame);
+    this.watch.check();
+  }
+}
+
+function headOf(text: string): Head {
+  const [index = 0, term = 0, crc = 7] = text.split('/').map(Number);
+  return { index, term, kind: 2, firstRevision: 0, count: 1, crc };
+}
+
+const reply = { session: 1, round: 0, hintIndex: 0, hintTerm: 0, granted: true, type: 'appendReply' } as const;
+
+const CASES: Readonly<Record<string, (s: Stage) => void>> = {
+  ElectionSafety: (s) => {
+    s.set(1, { role: 'leader', term: 2 });
+    s.set(2, { role: 'leader', term: 3 });
+    s.set(3, { role: 'leader', term: 2 });
+  },
+  CommittedOnQuorum: (s) => {
+    s.write([1, 2], ['1/1']);
+    s.set(1, { commit: 1 });
+    s.write([1], ['2/1']);
+    s.write([2], ['2/1'], false);
+    s.set(1, { commit: 2 });
+  },
+  CommittedImmutable: (s) => {
+    s.write([1, 2], ['1/1']);
+    s.set(1, { commit: 1 });
+    s.write([3], ['1/2']);
+    s.set(3, { commit: 1 });
+  },
+  LeaderCompleteness: (s) => {
+    s.write([1, 2], ['1/1', '2/1']);
+    s.set(1, { commit: 2 });
+    s.write([3], ['1/1']);
+    s.set(2, { role: 'leader', term: 2 });
+    s.set(3, { role: 'leader', term: 3 });
+  },
+  'LogMatching: 2 writes another': (s) => {
+    s.write([1], ['1/1', '2/1']);
+    s.write([2], ['1/1', '2/1/8']);
+    s.watch.check();
+  },
+  'LogMatching: 1 writes 1/2': (s) => {
+    s.write([1], ['1/2', '2/1']);
+    s.watch.check();
+  },
+  'NoTruncationOfCommitted: 3 writes': (s) => {
+    s.write([1, 2, 3], ['1/1']);
+    s.set(1, { commit: 1 });
+    s.write([3], ['1/2']);
+    s.watch.check();
+  },
+  'NoTruncationOfCommitted: 1 cuts off': (s) => {
+    s.write([1, 2, 3], ['1/1', '2/1']);
+    s.set(1, { commit: 2 });
+    s.write([1], ['1/1']);
+    s.watch.check();
+  },
+  OwnTermCounting: (s) => {
+    s.write([1, 2], ['1/1', '2/2']);
+    s.set(1, { role: 'leader', term: 2 });
+    s.set(1, { commit: 2 });
+    s.set(1, { role: 'leader', term: 3 });
+    s.write([1, 2], ['3/2']);
+    s.set(1, { commit: 3 });
+  },
+  'StateMachineSafety: 1 applies 3, which is not committed': (s) => {
+    s.write([1, 2], ['1/1', '2/1']);
+    s.set(1, { commit: 1 }, 1);
+    s.set(1, { commit: 2, lastIndex: 2 }, 2);
+    s.write([3], ['1/1']);
+    s.fake(3).raft.commit = 1;
+    s.set(3, {}, 1);
+    s.write([1, 2], ['3/1'], false);
+    s.fake(1).applier.target = 3;
+    s.set(1, {});
+  },
+  'Monotone: the commit index': (s) => {
+    s.write([1, 2], ['1/1']);
+    s.set(1, { commit: 1 });
+    s.set(1, { commit: 0 });
+  },
+  'Monotone: the term': (s) => {
+    s.set(1, { term: 3 });
+    s.set(1, { term: 2 });
+  },
+  OrderOfMarks: (s) => {
+    s.write([1, 2], ['1/1', '2/1']);
+    s.set(1, { commit: 2, firstIndex: 2 }, 1);
+    s.set(1, { firstIndex: 3 }, 1);
+  },
+  'OneVote: vote of 1': (s) => {
+    s.write([1], [], false, { term: 2, vote: 1, commit: 0 });
+    s.send({ type: 'preVote', from: 1, to: 2, term: 2, index: 0, logTerm: 0 });
+    s.send({ type: 'vote', from: 1, to: 2, term: 2, index: 0, logTerm: 0 });
+  },
+  'OneVote: 1 votes for 2 and 3': (s) => {
+    s.write([1], [], true, { term: 2, vote: 2, commit: 0 });
+    s.send({ type: 'voteReply', from: 1, to: 2, term: 2, granted: true });
+    s.fake(1).image.durableHard = { term: 2, vote: 3, commit: 0 };
+    s.send({ type: 'voteReply', from: 1, to: 3, term: 2, granted: true });
+  },
+  'PromisesKept: appendReply of 2': (s) => {
+    s.write([2], ['1/1'], true, { term: 1, vote: 1, commit: 0 });
+    s.send({ ...reply, from: 2, to: 1, term: 1, index: 1 });
+    s.write([2], ['2/1'], false);
+    s.send({ ...reply, from: 2, to: 1, term: 1, index: 2 });
+  },
+  'PromisesKept: appendReply of 3 to 1 in term 2 promises 1, of term 1': (s) => {
+    s.write([1], ['1/2'], true, { term: 2, vote: 1, commit: 0 });
+    s.write([3], ['1/1'], true, { term: 2, vote: 1, commit: 0 });
+    s.set(1, { role: 'leader', term: 2 });
+    s.send({ ...reply, from: 3, to: 1, term: 2, index: 1 });
+  },
+  RecoveredAsWritten: (s) => {
+    s.write([1], ['1/1']);
+    s.watch.started(s.fake(1).replica, null);
+    s.watch.check();
+  },
+};
+
+for (const [name, play] of Object.entries(CASES)) {
+  test(`${name} is found`, () => {
+    const stage = new Stage();
+    assert.throws(() => play(stage), new RegExp(name));
+  });
+}

@@ -1,0 +1,39 @@
+import { MiB } from '../../ts/base/limits.js';
+import type { ReplicaOptions } from '../../ts/kv/replica.js';
+import type { RunOptions } from './options.js';
+
+/** What the replicas of a run are opened with. */
+export function replicaOptions(o: RunOptions): Partial<ReplicaOptions> {
+  return {
+    electionTimeoutMs: o.electionTimeoutMs,
+    heartbeatIntervalMs: o.heartbeatIntervalMs,
+    inflightBatchesMax: o.inflightBatchesMax,
+    storage: {
+      segmentBytes: o.segmentBytes,
+      tailBytes: o.tailBytes,
+      frameBytesMax: o.frameBytesMax,
+      queueBytesMax: o.queueBytesMax,
+      flushLogBytes: o.flushLogBytes,
+      inlineBytesMax: o.inlineBytesMax,
+      resultsBytesMax: o.resultsBytesMax,
+      viewsMax: o.viewsMax,
+      viewIdleMs: o.viewIdleMs,
+      cacheBytes: 1 * MiB,
+      memtableBytes: 16 * MiB, // never full: RocksDB would flush when its threads like
+      directIo: false,
+    },
+    limits: {
+      maxLogBytes: o.maxLogBytes,
+      inflightMessagesMax: o.inflightMessagesMax,
+      inflightBytesMax: o.inflightBytesMax,
+      appendBytesMax: o.appendBytesMax,
+      uncommittedBytesMax: o.uncommittedBytesMax,
+      applyLagBytesMax: o.applyLagBytesMax,
+      applyIdleMs: o.applyIdleMs,
+      proposalFramesMax: o.proposalFramesMax,
+      readFramesMax: o.readFramesMax,
+      waitingFramesMax: o.waitingFramesMax,
+      forwardFramesMax: o.forwardFramesMax,
+    },
+  };
+}

@@ -1,0 +1,367 @@
+// test/simulation: a whole cluster in one process and in virtual time, with everything about it decided by a seed.
+//
+// What ships: core, host, frames, service, client (sessions, retries, batches), and the native engine in stepped mode.
+// What is simulated: time, the network, disks (the engine's own, in memory, which lose what was not synced), clocks.
+//
+//   options.ts    what a seed decides beforehand           faults/      what goes wrong, and when it ends
+//   cluster.ts    replicas; replica.ts: one of them        atlas.ts     where faults may be placed
+//   callers.ts    clients and what they call               invariants/  what is checked after every step
+//   weather.ts, client-network.ts: frames on their way     disk-image.ts  what a disk must hold after a crash
+//   linearizability/  what clients heard, checked          main.ts      the command line; jobs.ts: many seeds
+//
+// Here: one run. First things go wrong for a while (safety: nothing forbidden happens); then a majority is mended (liveness:
+// everything converges, serves, and holds what was acknowledged).
+import { EraftError } from '../../ts/base/errors.js';
+import type { DiskFault } from '../../ts/storage/index.js';
+import { isRaftFrame } from '../../ts/transport/memory-network.js';
+import { Atlas } from './atlas.js';
+import { Callers } from './callers.js';
+import { Chance } from './chance.js';
+import { ClientNetwork } from './client-network.js';
+import { Cluster } from './cluster.js';
+import { FAULT } from './faults/index.js';
+import type { Stage } from './faults/stage.js';
+import { HistoryRecorder } from './linearizability/history.js';
+import type { RunOptions } from './options.js';
+import type { Replica } from './replica.js';
+import { replicaOptions } from './replica-options.js';
+import { Trace } from './trace.js';
+import { Finding, messagesOf, Watch } from './watch.js';
+import { Weather } from './weather.js';
+import { Workload } from './workload.js';
+
+export interface Outcome {
+  readonly seed: number;
+  /** null: all was well. */
+  readonly finding: Error | null;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly operations: number;
+  readonly elections: number;
+  readonly faults: number;
+  readonly hash: string;
+  readonly history: HistoryRecorder;
+}
+
+const START_MS = 300;
+const SERVE_MS = 3_000;
+const LOOK_MS = 20;
+const RESTART_MS = 200;
+
+export class Simulation implements Stage {
+  readonly options: RunOptions;
+  readonly chance: Chance;
+  readonly cluster: Cluster;
+  readonly replicas: readonly Replica[];
+  readonly weather: Weather;
+  readonly clients: ClientNetwork;
+  readonly callers: Callers;
+  readonly atlas: Atlas;
+  readonly history: HistoryRecorder;
+  readonly trace: Trace;
+  readonly watch = new Watch();
+  readonly #workload: Workload;
+  readonly #tasks: (() => Promise<void>)[] = [];
+  readonly #mayFail = new Set<Replica>();
+  readonly #powerFails = new Set<Replica>(); // nothing works any more until they have crashed
+  readonly #leaders = new Set<number>();
+  /** Left as they are when the others are mended. */
+  #abandoned: readonly Replica[] = [];
+  #settles = false;
+  #faults = 0;
+  #mended = false;
+
+  constructor(options: RunOptions, write: ((line: string) => void) | null = null, onHistory?: (line: string) => void) {
+    this.options = options;
+    this.history = new HistoryRecorder(onHistory);
+    this.chance = new Chance(options.seed, 'faults');
+    const clocks = new Chance(options.seed, 'clocks');
+    const disks = new Chance(options.seed, 'disks');
+    const ids = Array.from({ length: options.replicas }, (_, i) => i + 1);
+    const rates = new Map(ids.map((id) => [id, 1 + options.drift * (2 * clocks.next() - 1)]));
+    this.cluster = new Cluster({
+      ids,
+      random: new Chance(options.seed, 'replicas').next,
+      options: replicaOptions(options),
+      rateOf: (id) => rates.get(id) ?? 1,
+      diskMs: () => options.diskMs * (0.2 + disks.next()),
+      watch: {
+        touched: (replica) => this.watch.touched(replica),
+        submitted: (replica, submission) => this.watch.submitted(replica, submission),
+        started: (replica, recovered) => this.watch.started(replica, recovered),
+        log: (replica, line) => this.trace.line(`replica ${replica.id}: ${line}`),
+      },
+    });
+    const { time } = this.cluster;
+    this.trace = new Trace(() => time.now(), write);
+    this.replicas = [...this.cluster.replicas];
+    this.watch.replicas.push(...this.replicas);
+    this.weather = new Weather(options, new Chance(options.seed, 'weather'));
+    this.atlas = new Atlas(this.replicas);
+    this.#listen();
+    const latency = new Chance(options.seed, 'client network');
+    const latencyMs = (): number => options.clientLatencyMs * (0.5 + latency.next());
+    this.clients = new ClientNetwork({ time, trace: this.trace, replicas: this.replicas, latencyMs });
+    this.#workload = new Workload(options, new Chance(options.seed, 'workload'));
+    this.callers = this.#makeCallers(ids);
+  }
+
+  #makeCallers(ids: readonly number[]): Callers {
+    return new Callers({
+      options: this.options,
+      time: this.cluster.time,
+      chance: new Chance(this.options.seed, 'callers'),
+      network: this.clients,
+      workload: this.#workload,
+      history: this.history,
+      trace: this.trace,
+      ids,
+      onSettle: () => {
+        this.#settles = true;
+      },
+      onDefect: (error) => {
+        this.watch.finding ??= error instanceof Finding ? error : new Finding('Defect', String(error));
+      },
+    });
+  }
+
+  #listen(): void {
+    const { hub } = this.cluster;
+    hub.weather = (from, to, frame) => this.weather.fate(from, to, frame);
+    hub.onSend = (from, _, frame) => this.watch.sent(this.cluster.process(from), frame);
+    hub.onGarbage = (from, to, error) => this.watch.fail('NoGarbage', `${to} refuses a frame of ${from}: ${error}`);
+    hub.onDelivery = (from, to, frame) => {
+      this.trace.bytes(from, to, frame);
+      if (this.trace.write === null || !isRaftFrame(frame)) return;
+      for (const message of messagesOf(frame)) this.trace.line(`${from} > ${to} ${JSON.stringify(message)}`);
+    };
+  }
+
+  get clientIds(): readonly number[] {
+    return this.callers.ids;
+  }
+
+  // ---- a run
+
+  async run(): Promise<Outcome> {
+    const { time } = this.cluster;
+    let finding: Error | null = null;
+    try {
+      await this.#play();
+    } catch (error) {
+      finding = error instanceof Error ? error : new Error(String(error));
+      this.trace.line(`${finding.message}\n${this.cluster.describe()}`);
+    }
+    const { seed } = this.options;
+    const [events, simulatedMs] = [time.events, time.now()];
+    await this.#close();
+    return {
+      seed,
+      finding: this.watch.finding ?? finding,
+      events,
+      simulatedMs,
+      operations: this.callers.answered,
+      elections: this.#leaders.size,
+      faults: this.#faults,
+      hash: this.trace.hash,
+      history: this.history,
+    };
+  }
+
+  async #play(): Promise<void> {
+    const { options } = this;
+    for (const replica of this.replicas) this.later(this.chance.between(0, START_MS), () => this.#start(replica));
+    this.callers.start();
+    if (options.faults.length > 0) this.#nextFault();
+    await this.#pass(options.safetyMs);
+    this.#mend();
+    await this.#recover();
+  }
+
+  /** Everything that may be mended is; the rest stays down for good. */
+  #mend(): void {
+    this.#mended = true;
+    const { hub } = this.cluster;
+    this.weather.clear();
+    this.clients.heal();
+    hub.heal();
+    const allMet = this.replicas.every((replica) => replica.hasBeenMember);
+    const sound = this.chance.shuffled(this.atlas.sound);
+    if (!this.options.healAll && allMet) this.#abandoned = sound.slice(this.watch.majority);
+    this.trace.note(`mended; ${this.#abandoned.map(({ id }) => id)} are left down`);
+    for (const replica of this.replicas) {
+      replica.stalled = false;
+      replica.slowness = 1;
+      replica.limit(-1);
+      replica.resume();
+      if (this.#abandoned.includes(replica)) this.task(() => replica.crash());
+      else if (replica.node === null) this.#start(replica);
+    }
+  }
+
+  get #core(): Replica[] {
+    return this.atlas.sound.filter((replica) => !this.#abandoned.includes(replica));
+  }
+
+  async #recover(): Promise<void> {
+    const { callers } = this;
+    await this.#until('a leader', () => this.cluster.leader() !== 0);
+    const before = callers.answered;
+    await this.#pass(SERVE_MS);
+    await this.#until('an answer to anybody', () => callers.answered > before);
+    callers.stopped = true;
+    await this.#until('the end of all calls', () => callers.underWay === 0);
+    await this.#until('the same log everywhere, applied', () => this.#converged());
+    this.watch.look(this.#core);
+    let read = false;
+    callers.readAll().then(() => {
+      read = true;
+    }, this.#defect);
+    await this.#until('the last reads', () => read);
+  }
+
+  readonly #defect = (error: unknown): void => {
+    this.watch.fail('Defect', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  };
+
+  #converged(): boolean {
+    const leader = this.cluster.leader();
+    if (leader === 0) return false;
+    const last = this.cluster.process(leader).raft?.lastIndex ?? 0;
+    return this.#core.every(({ host, raft }) => raft?.commit === last && host?.group.applier.applied === last);
+  }
+
+  async #close(): Promise<void> {
+    this.callers.stopped = true;
+    const closing = this.callers.close();
+    for (let ms = 0; ms < 100; ms++) this.cluster.time.runTo(this.cluster.time.now() + 1);
+    await turn();
+    await this.cluster[Symbol.asyncDispose]();
+    this.cluster.time.runTo(this.cluster.time.now() + 100);
+    await closing;
+  }
+
+  // ---- time
+
+  async #pass(ms: number): Promise<void> {
+    const { time } = this.cluster;
+    const end = time.now() + ms;
+    while (time.next <= end) await this.#stepTo(end);
+  }
+
+  async #until(what: string, is: () => boolean): Promise<void> {
+    const { time } = this.cluster;
+    const ms = 20_000 + 30 * this.options.electionTimeoutMs + this.options.timeoutMs;
+    const end = time.now() + ms;
+    while (!is()) {
+      if (time.now() > end) throw new Finding('Liveness', `not within ${ms} ms of fair weather: ${what}`);
+      await this.#stepTo(time.now() + LOOK_MS);
+    }
+  }
+
+  /** Events up to `end`, or to the first one that may have settled a promise: most do not. */
+  async #stepTo(end: number): Promise<void> {
+    const { time } = this.cluster;
+    while (time.next <= end) {
+      time.step();
+      this.#look();
+      this.watch.check();
+      if (this.#settles || this.#tasks.length > 0) break;
+    }
+    if (time.next > end) time.runTo(end);
+    while (this.#settles || this.#tasks.length > 0) {
+      this.#settles = false;
+      const task = this.#tasks.shift();
+      if (task !== undefined) await task();
+      await turn();
+    }
+    this.watch.check();
+  }
+
+  /** What the run itself has to notice at a replica that did something. */
+  #look(): void {
+    for (const replica of this.watch.touchedNow) {
+      const { host, raft } = replica;
+      if (!replica.hasBeenMember && host?.membership.standing === 'member') replica.hasBeenMember = true;
+      if (raft?.role === 'leader') this.#leaders.add(raft.term);
+      if (replica.failed !== null && replica.node !== null) this.#onFailed(replica);
+    }
+  }
+
+  // ---- Stage
+
+  later(ms: number, run: () => void): void {
+    const { time } = this.cluster;
+    time.at(time.now() + ms, run);
+  }
+
+  task(run: () => Promise<void>): void {
+    this.#tasks.push(run);
+  }
+
+  fell(replica: Replica, how: 'power' | 'process', ms: number): void {
+    if (replica.node === null) return;
+    this.task(async () => {
+      if (how === 'process' && !this.#powerFails.has(replica)) await replica.stop();
+      else {
+        this.#mayFail.delete(replica);
+        this.#powerFails.delete(replica);
+        await replica.crash();
+      }
+    });
+    this.later(ms, () => this.#start(replica));
+  }
+
+  expectFailure(replica: Replica, fault: DiskFault): void {
+    this.#mayFail.add(replica);
+    if (fault === 'power-loss') this.#powerFails.add(replica);
+  }
+
+  #onFailed(replica: Replica): void {
+    if (!this.#mayFail.has(replica) && !replica.limited)
+      this.watch.fail('FailedByItself', `${replica.id}: ${replica.failed?.message}`);
+    this.fell(replica, this.chance.chance(0.7) ? 'power' : 'process', this.chance.exponential(RESTART_MS));
+  }
+
+  #start(replica: Replica): void {
+    if (replica.node !== null || this.#abandoned.includes(replica)) return;
+    this.trace.note(`replica ${replica.id} starts`);
+    this.task(async () => {
+      if (replica.node !== null) return;
+      try {
+        await this.cluster.start(replica.id);
+      } catch (error) {
+        const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        this.trace.note(`replica ${replica.id} does not open`);
+        if (replica.rotten !== '' && EraftError.is(error) && error.code === 'ERAFT_DATA_DAMAGED') return;
+        const mayFail = this.#mayFail.has(replica) || replica.limited;
+        if (!mayFail || !EraftError.is(error) || !PASSING.has(error.code))
+          this.watch.fail('OpenFailed', `${replica.id}: ${told}`);
+        this.later(RESTART_MS, () => this.#start(replica));
+        return;
+      }
+      if (replica.needsRotten) this.watch.fail('RotUnnoticed', `${replica.id} opens a disk with ${replica.rotten}`);
+    });
+  }
+
+  #nextFault(): void {
+    this.later(this.chance.exponential(this.options.faultEveryMs), () => {
+      if (this.#mended) return;
+      const name = this.chance.pick(this.options.faults);
+      const done = FAULT[name](this);
+      if (done !== null) {
+        this.#faults++;
+        this.trace.note(`fault ${name}: ${done}`);
+      }
+      this.#nextFault();
+    });
+  }
+}
+
+/** What an opening may end with when the disk was told to fail. */
+const PASSING: ReadonlySet<string> = new Set(['ERAFT_IO', 'ERAFT_FAILED', 'ERAFT_DISK_FULL']);
+
+/** Everything that promises have to do is done. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
