@@ -194,6 +194,6 @@ for (const [name, shape] of Object.entries(SHAPES)) {
       if (verdict.ok !== expected && (isWhole || expected))
         assert.fail(`${expected ? 'legal' : 'illegal'}, but: ${story()}`);
     }
-    assert.ok(counts.legal > ROUNDS / 10 && counts.illegal > ROUNDS / 10, JSON.stringify(counts));
+    assert.ok(counts.legal > ROUNDS / 20 && counts.illegal > ROUNDS / 20, JSON.stringify(counts));
   });
 }
