@@ -4,7 +4,8 @@
  * One data folder, as one JavaScript thread holds it.
  *
  * Indexes, terms, revisions and tickets are integers below 2^53. Byte ranges are lent for the length of the call;
- * what outlives it is copied. Every method but `open`, `close` and `setMemberKnown` returns without touching a disk.
+ * what outlives it is copied. Every method but `open`, `close`, `setMemberKnown`,
+ * `setRepaired` and `digest` returns without touching a disk.
  * Thrown errors carry an ERAFT_* name as `code`.
  */
 export declare class Engine {
@@ -103,6 +104,8 @@ export declare class Engine {
   truncate(group: number, index: number): void
   /** What a crash now would leave of the group's log, as far as completed syncs tell. Allocates. */
   durable(group: number): EngineDurable
+  /** The group holds everything again that it may have acknowledged before its log was damaged. Durable on return. Blocks. */
+  setRepaired(group: number): void
   /** The index before the first one that the log still holds. */
   compacted(group: number): number
   /**
@@ -158,6 +161,21 @@ export declare class Engine {
   flush(): void
 }
 
+/** What a damaged log may have held of a group, as far as it can be told. */
+export interface EngineDamage {
+  /** Where and how the log was damaged, for people. */
+  description: string
+  /** The highest index that anything shows to have been in the log or the store. */
+  maybeIndex: number
+  /** The highest term that anything shows, and the vote in it; what was recovered has them. */
+  maybeTerm: number
+  maybeVote: number
+  /** False: entries or a vote beyond these numbers may have been lost with everything that told of them. */
+  known: boolean
+  /** At this opening the store held more than what was left of the log, which begins behind that now, with nothing in it. */
+  storeAhead: boolean
+}
+
 /** The state of a group, to compare replicas by. */
 export interface EngineDigest {
   /** The index that the state is applied to. */
@@ -200,6 +218,8 @@ export interface EngineGroup {
   appliedIndex: number
   appliedRevision: number
   flushedIndex: number
+  /** The log was damaged, and nobody has called `setRepaired` since. */
+  damaged?: EngineDamage
 }
 
 /** Whose data folder this is. */
@@ -227,6 +247,8 @@ export interface EngineOptions {
   mode: 'threads' | 'stepped'
   /** Name of an in-memory disk of this process; '' is the real file system. */
   memory: string
+  /** Open a folder with a damaged log with what is left of it, instead of refusing it: see `EngineGroup.damaged`. */
+  repair: boolean
   segmentBytes: number
   tailBytes: number
   frameBytesMax: number

@@ -66,6 +66,10 @@ export class WatchedStorage implements Storage {
     this.#inner.setMemberKnown();
   }
 
+  setRepaired(group: number): void {
+    this.#inner.setRepaired(group);
+  }
+
   stats(): StorageStats {
     return this.#inner.stats();
   }

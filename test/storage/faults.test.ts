@@ -166,3 +166,34 @@ test('the controls of a disk in memory: size, rot, what is durable, and a digest
   forgetMemory('controls');
   assert.equal(rotMemory('controls', 1), '');
 });
+
+test('a damaged log opens for repair, and stays damaged until it is said to be whole', async (t) => {
+  const dir = folder(t);
+  await filled(dir);
+  const log = join(dir, 'log');
+  const name =
+    readdirSync(log)
+      .sort()
+      .find((each) => readFileSync(join(log, each)).includes('value-7')) ?? '';
+  const damaged = readFileSync(join(log, name));
+  const at = damaged.indexOf('value-7');
+  damaged[at] = (damaged[at] ?? 0) ^ 1;
+  writeFileSync(join(log, name), damaged);
+  for (const repair of [true, false]) {
+    const held = await Held.open({ dir, repair });
+    const [group] = held.storage.groups();
+    assert.ok(group?.damaged);
+    const { description, ...told } = group.damaged;
+    assert.match(description, new RegExp(`${name}.* does not verify`));
+    assert.deepEqual(told, { maybeIndex: 20, maybeTerm: 0, maybeVote: 0, known: true, storeAhead: repair });
+    assert.deepEqual([group.lastIndex, group.compactedIndex, group.appliedIndex], [20, 20, 20]);
+    if (!repair) held.storage.setRepaired(GROUP);
+    await held.close();
+  }
+  const aside = readdirSync(log).find((each) => each.startsWith(name.slice(0, 16)) && each.endsWith('.damaged'));
+  assert.deepEqual(readFileSync(join(log, aside ?? '')), damaged, 'kept for inspection');
+  const held = await Held.open({ dir });
+  assert.equal(held.storage.groups()[0]?.damaged, undefined);
+  await held.write(puts({ more: 'value' }));
+  await held.close();
+});

@@ -27,6 +27,7 @@ export {
   type DurableLog,
   forgetMemory,
   type GroupRecovery,
+  type LogDamage,
   limitMemory,
   openStorage,
   type Progress,

@@ -6,7 +6,15 @@ import { ERRORS, EraftError, type ErrorCode } from '../base/errors.js';
 
 type Addon = typeof import('#native');
 export type Engine = InstanceType<Addon['Engine']>;
-export type { EngineDigest, EngineDurable, EngineGroup, EngineIdentity, EngineOptions, EngineStats } from '#native';
+export type {
+  EngineDamage,
+  EngineDigest,
+  EngineDurable,
+  EngineGroup,
+  EngineIdentity,
+  EngineOptions,
+  EngineStats,
+} from '#native';
 
 const require = createRequire(import.meta.url);
 

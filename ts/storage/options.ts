@@ -69,6 +69,13 @@ export interface StorageOptions extends Optional<StorageTuning> {
   readonly mode?: 'threads' | 'stepped' | undefined;
   /** Name of an in-memory disk of this process, instead of the real one. For simulation. */
   readonly memory?: string | undefined;
+  /**
+   * Open a folder whose log is damaged, instead of refusing it with ERAFT_DATA_DAMAGED. It comes with what stands before the
+   * damage; the rest is set aside in the folder, and nothing is deleted. `GroupRecovery.damaged` then says what may be missing,
+   * at this and every later opening, until `Storage.setRepaired`: such a replica may neither vote nor acknowledge. For a replica
+   * with others that can give it everything back; one that is alone would lose what it has acknowledged. Default false.
+   */
+  readonly repair?: boolean | undefined;
   /** 64 hexadecimal digits of randomness, others at each opening. Default: from the operating system. */
   readonly entropy?: string | undefined;
 }
@@ -83,6 +90,7 @@ export function engineOptions(o: StorageOptions): EngineOptions {
     entropy: o.entropy ?? randomBytes(32).toString('hex'),
     mode: o.mode ?? 'threads',
     memory,
+    repair: o.repair ?? false,
     ...tuning(o),
   };
 }

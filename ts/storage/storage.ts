@@ -2,6 +2,7 @@ import { EraftError, errorCodeOf } from '../base/errors.js';
 import { type LogStore, NativeLogStore } from './log-store.js';
 import {
   type Engine,
+  type EngineDamage,
   type EngineDigest,
   type EngineDurable,
   type EngineGroup,
@@ -13,8 +14,14 @@ import {
 import { engineOptions, type StorageOptions } from './options.js';
 import { NativeStateMachine, type StateMachine } from './state-machine.js';
 
-/** What log and store held of one group when the folder was opened. */
+/**
+ * What log and store held of one group when the folder was opened. With `damaged`, the log is the beginning of what it was, and
+ * may lack entries and a vote that this replica has acknowledged. It may do so again when a leader has given it everything up to
+ * `maybeIndex`, in a term that is not below `maybeTerm`, and it has called `setRepaired`. Unless `damaged.known`, more may
+ * have been lost than these numbers show.
+ */
 export type GroupRecovery = Readonly<EngineGroup>;
+export type LogDamage = Readonly<EngineDamage>;
 export type StorageIdentity = Readonly<EngineIdentity>;
 export type StorageStats = Readonly<EngineStats>;
 /** A group's state as applied, to compare replicas by. */
@@ -74,6 +81,13 @@ export interface Storage {
    * life, before its first vote or acknowledgement.
    */
   setMemberKnown(): void;
+  /**
+   * The group holds everything again that it may have acknowledged before its log was damaged: it is not reported as damaged any
+   * more. Durable on return, and blocks for it.
+   *
+   * @throws EraftError ERAFT_IO, ERAFT_DISK_FULL: it still counts as damaged
+   */
+  setRepaired(group: number): void;
   /** For metrics; allocates. */
   stats(): StorageStats;
   /**
@@ -252,6 +266,14 @@ class NativeStorage implements Storage {
     try {
       this.#engine.setMemberKnown();
       this.#identity = this.#engine.identity();
+    } catch (thrown) {
+      throw eraftError(thrown);
+    }
+  }
+
+  setRepaired(group: number): void {
+    try {
+      this.#engine.setRepaired(group);
     } catch (thrown) {
       throw eraftError(thrown);
     }

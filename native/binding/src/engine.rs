@@ -18,7 +18,8 @@ use crate::tasks::{CloseTask, OpenTask, notify_of};
 /// One data folder, as one JavaScript thread holds it.
 ///
 /// Indexes, terms, revisions and tickets are integers below 2^53. Byte ranges are lent for the length of the call;
-/// what outlives it is copied. Every method but `open`, `close` and `setMemberKnown` returns without touching a disk.
+/// what outlives it is copied. Every method but `open`, `close`, `setMemberKnown`,
+/// `setRepaired` and `digest` returns without touching a disk.
 /// Thrown errors carry an ERAFT_* name as `code`.
 #[napi]
 pub struct Engine {

@@ -219,6 +219,12 @@ impl Engine {
             .map_err(to_js)
     }
 
+    /// The group holds everything again that it may have acknowledged before its log was damaged. Durable on return. Blocks.
+    #[napi(catch_unwind)]
+    pub fn set_repaired(&self, group: u32) -> Result<(), ErrorCode> {
+        self.attachment.set_repaired(group).map_err(to_js)
+    }
+
     /// The index before the first one that the log still holds.
     #[napi(catch_unwind)]
     pub fn compacted(&self, group: u32) -> Result<f64, ErrorCode> {

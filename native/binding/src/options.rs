@@ -23,6 +23,8 @@ pub struct EngineOptions {
     pub mode: String,
     /// Name of an in-memory disk of this process; '' is the real file system.
     pub memory: String,
+    /// Open a folder with a damaged log with what is left of it, instead of refusing it: see `EngineGroup.damaged`.
+    pub repair: bool,
     pub segment_bytes: f64,
     pub tail_bytes: f64,
     pub frame_bytes_max: f64,
@@ -81,6 +83,7 @@ impl EngineOptions {
             entropy: parse_entropy(&self.entropy)?,
             stepped,
             memory: (!self.memory.is_empty()).then_some(self.memory),
+            repair: self.repair,
             segment_bytes: integer("segmentBytes", self.segment_bytes)?,
             tail_bytes: size("tailBytes", self.tail_bytes)?,
             frame_bytes_max: size("frameBytesMax", self.frame_bytes_max)?,

@@ -54,6 +54,24 @@ pub struct EngineGroup {
     pub applied_index: f64,
     pub applied_revision: f64,
     pub flushed_index: f64,
+    /// The log was damaged, and nobody has called `setRepaired` since.
+    pub damaged: Option<EngineDamage>,
+}
+
+/// What a damaged log may have held of a group, as far as it can be told.
+#[napi(object)]
+pub struct EngineDamage {
+    /// Where and how the log was damaged, for people.
+    pub description: String,
+    /// The highest index that anything shows to have been in the log or the store.
+    pub maybe_index: f64,
+    /// The highest term that anything shows, and the vote in it; what was recovered has them.
+    pub maybe_term: f64,
+    pub maybe_vote: u32,
+    /// False: entries or a vote beyond these numbers may have been lost with everything that told of them.
+    pub known: bool,
+    /// At this opening the store held more than what was left of the log, which begins behind that now, with nothing in it.
+    pub store_ahead: bool,
 }
 
 impl From<&GroupRecovery> for EngineGroup {
@@ -84,6 +102,14 @@ impl From<&GroupRecovery> for EngineGroup {
             applied_index: number(recovered.applied.index),
             applied_revision: number(recovered.applied.revision),
             flushed_index: number(recovered.flushed),
+            damaged: log.damage.as_ref().map(|damage| EngineDamage {
+                description: damage.description.clone(),
+                maybe_index: number(damage.maybe_index.max(recovered.applied.index)),
+                maybe_term: number(damage.maybe_term),
+                maybe_vote: damage.maybe_vote,
+                known: damage.known,
+                store_ahead: recovered.store_ahead,
+            }),
         }
     }
 }

@@ -201,6 +201,7 @@ impl Log {
             threads: true,
             direct_io: plan.direct,
             salt: 1,
+            repair: Vec::new(),
             clock_micros: Arc::new(move || started.elapsed().as_micros() as u64),
         };
         let pending = Arc::new(AtomicBool::new(false));

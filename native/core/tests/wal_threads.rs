@@ -30,6 +30,7 @@ fn start(
         threads: true,
         direct_io,
         salt,
+        repair: Vec::new(),
         clock_micros: Arc::new(move || started.elapsed().as_micros() as u64),
     };
     let notify = move || _ = sender.send(());

@@ -11,6 +11,7 @@
 mod apply;
 mod attachment;
 mod core;
+mod damaged;
 mod disk;
 mod error;
 mod identity;

@@ -13,6 +13,7 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use super::core::{Clock, Core, CoreParts, Group, Listeners, store_error};
+use super::damaged;
 use super::disk;
 use super::error::{EngineError, ErrorCode};
 use super::identity::Identity;
@@ -33,6 +34,8 @@ pub struct GroupRecovery {
     pub log: GroupState,
     pub applied: Applied,
     pub flushed: u64,
+    /// The log was damaged, and less was left of it than the store holds: it begins behind that now, with nothing in it.
+    pub store_ahead: bool,
 }
 
 /// Opens or formats the folder.
@@ -52,9 +55,13 @@ pub(crate) fn open(options: Options) -> Result<(Core, Vec<GroupRecovery>), Engin
         Clock::Real(Instant::now())
     };
     let listeners = Arc::new(Listeners::default());
-    let (wal, logs) = open_log(&fs, &dir, &options, &clock, &listeners)?;
+    let (wal, mut logs) = open_log(&fs, &dir, &options, &clock, &listeners)?;
     let store = open_store(&dir, &options, &identity, memory.map(|disk| disk.store))?;
-    let recovered = recover(&dir, &store, logs)?;
+    let ahead = damaged::begin_behind_store(&dir, &wal, options.stepped, &store, &mut logs)?;
+    let mut recovered = recover(&dir, &store, logs)?;
+    for group in &mut recovered {
+        group.store_ahead = ahead.contains(&group.log.group);
+    }
     let groups = recovered
         .iter()
         .map(|r| (r.log.group, Arc::new(follow(r))))
@@ -142,6 +149,10 @@ fn open_log(
         threads: !options.stepped,
         direct_io: options.direct_io,
         salt: options.entropy_u64(24),
+        repair: match options.repair {
+            true => vec![DEFAULT_GROUP],
+            false => Vec::new(),
+        },
         clock_micros: Arc::new(move || clock.micros()),
     };
     Wal::open(
@@ -217,7 +228,7 @@ fn recover(
                     ),
                 ));
             }
-            Ok(GroupRecovery { applied: store.applied(group), flushed, log })
+            Ok(GroupRecovery { applied: store.applied(group), flushed, log, store_ahead: false })
         })
         .collect()
 }

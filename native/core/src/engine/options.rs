@@ -18,6 +18,8 @@ pub struct Options {
     pub stepped: bool,
     /// An in-memory disk of this process, by name, instead of the real file system.
     pub memory: Option<String>,
+    /// Open a folder with a damaged log: see `wal::GroupState::damage`. False: refuse it.
+    pub repair: bool,
     pub segment_bytes: u64,
     pub tail_bytes: usize,
     pub frame_bytes_max: usize,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::items::GroupItem;
-use super::types::{Base, Chunk, DurableGroup, GroupState, GroupStatus, HardState};
+use super::types::{Base, Chunk, Damage, DurableGroup, GroupState, GroupStatus, HardState};
 
 /// Where a record lies. 12 bytes: a million retained entries cost 12 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct Group {
     pub pending_bases: u32,
     /// Index of the last base in this life: a commit index that is submitted with less is raised to it.
     pub base_index: u64,
+    /// See `GroupState::damage`.
+    pub damage: Option<Damage>,
     /// Largest size of a conf item so far: bounds the next checkpoint.
     pub conf_item_bytes: usize,
 }
@@ -333,6 +335,7 @@ impl Group {
                 .conf
                 .as_ref()
                 .map(|(index, conf)| (*index, conf.to_vec())),
+            damage: self.damage.clone(),
         }
     }
 }

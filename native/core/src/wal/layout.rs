@@ -17,7 +17,7 @@ pub const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES
 
 const SEGMENT_MAGIC: u32 = u32::from_le_bytes(*b"eSEG");
 const FRAME_MAGIC: u32 = u32::from_le_bytes(*b"eFRM");
-const END_MAGIC: u32 = u32::from_le_bytes(*b"eEND");
+pub(super) const END_MAGIC: u32 = u32::from_le_bytes(*b"eEND");
 
 const _: () =
     assert!(SEGMENT_HEADER_BYTES.is_multiple_of(8) && FRAME_OVERHEAD_BYTES.is_multiple_of(8));

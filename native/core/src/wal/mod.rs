@@ -8,13 +8,16 @@
 //!
 //! ```text
 //! open ─► recovery ─► scan, rebuild          layout, items: the bytes
+//!  └─► repair ─► evidence, damage            what is left of a damaged log, and what it may have promised
 //! submit, rebase ─► queue (state) ─► writer ─► frame ─► output ─► disk
 //!                              └─ rotate ◄─ spares: prepared and recycled files
 //! read ◄─ group: where each record lies, and the latest ones in memory
 //! ```
 //! `docs/log-format.md` has the bytes, the crash states and what recovery concludes from each. Start at `writer.rs`.
 
+mod damage;
 mod error;
+mod evidence;
 mod frame;
 mod frames;
 mod group;
@@ -26,6 +29,7 @@ mod read;
 mod rebase;
 mod rebuild;
 mod recovery;
+mod repair;
 mod scan;
 mod shared;
 mod spares;
@@ -44,8 +48,8 @@ use parking_lot::Mutex;
 pub use error::WalError;
 pub use frames::{FramePlace, durable_frames};
 pub use types::{
-    Base, Batch, Chunk, DurableGroup, GroupState, GroupStatus, HardState, SYNC_BUCKET_MICROS,
-    TailRead, WalOptions, WalProgress, WalStatus,
+    Base, Batch, Chunk, Damage, DurableGroup, GroupState, GroupStatus, HardState,
+    SYNC_BUCKET_MICROS, TailRead, WalOptions, WalProgress, WalStatus,
 };
 
 use crate::sys::FileSystem;
@@ -235,6 +239,13 @@ impl Wal {
             self.shared.fail(error);
             false
         })
+    }
+
+    /// The group holds everything again that it may have acknowledged: forgets `GroupState::damage`, durably. Blocks.
+    ///
+    /// Errors: `Io`, and the group is still taken for damaged; not latched.
+    pub fn set_repaired(&self, group: u32) -> Result<(), WalError> {
+        repair::set_repaired(&self.shared, group)
     }
 
     /// How far the log is, without allocation: what is asked once per turn.

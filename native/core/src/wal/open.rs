@@ -6,7 +6,8 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 
 use super::WalError;
-use super::recovery::{Recovered, recover};
+use super::recovery::Recovered;
+use super::repair;
 use super::shared::{Shared, number_in, segment_numbers, spare_path};
 use super::spares::{SPARES_KEPT, Spares};
 use super::state::{Spare, State};
@@ -24,9 +25,11 @@ pub fn open(
 ) -> Result<Shared, WalError> {
     options.check()?;
     fs.create_dir(dir).map_err(WalError::io("create", dir))?;
-    let names = fs.list(dir).map_err(WalError::io("list", dir))?;
-    let numbers = segment_numbers(&names);
-    let Recovered { mut state, writer } = recover(&*fs, dir, &numbers)?;
+    let list = || fs.list(dir).map_err(WalError::io("list", dir));
+    let numbers = || Ok(segment_numbers(&list()?));
+    let repair = (&options.repair[..], options.salt);
+    let (Recovered { mut state, writer }, note) = repair::open(&*fs, dir, numbers, repair)?;
+    let names = list()?;
     remove_leftovers(&*fs, dir, &names, &state)?;
     let (spares, number) = adopt_spares(&*fs, dir, &names, options.segment_bytes)?;
     state.spares = spares;
@@ -41,8 +44,10 @@ pub fn open(
         writer: Mutex::new(writer),
         spares: Mutex::new(Spares { number }),
         syncs: Default::default(),
+        note: Mutex::new(note),
     };
     begin_segment(&shared)?;
+    repair::forget_if_repaired(&shared)?;
     Ok(shared)
 }
 

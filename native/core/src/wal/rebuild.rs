@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::WalError;
+use super::damage::{GroupNote, Note};
 use super::group::{Group, Location};
 use super::items::{self, GroupItem, Item, items};
 use super::layout::{FrameHeader, FrameKind, SegmentHeader};
@@ -154,6 +155,22 @@ impl Rebuild {
         let last = last.entry(header.group).or_default();
         *last = (*last).max(header.index);
         true
+    }
+
+    /// The log was cut: what later checkpoints have told of truncation holds all the same. Returns the items that say so.
+    pub fn begin_behind(&mut self, note: &Note) -> Vec<u8> {
+        let mut items = Vec::new();
+        for GroupNote { group, base, .. } in &note.groups {
+            let compacted = self.compacted.get(group).copied().unwrap_or_default();
+            if base.index > compacted.0 {
+                let known = self.groups.entry(*group).or_default();
+                let keeps = known.term_at(base.index) == Some(base.term);
+                self.apply_base(*group, base, keeps);
+                let (group, base) = (*group, *base);
+                Item::Base { group, base, keeps }.encode(&mut items);
+            }
+        }
+        items
     }
 
     /// Takes the last checkpoint's word for what is truncated.

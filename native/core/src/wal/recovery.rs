@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::WalError;
+use super::damage::Note;
 use super::layout::{FrameKind, SEGMENT_HEADER_BYTES, SegmentFault, SegmentHeader};
 use super::output::Output;
 use super::rebuild::Rebuild;
@@ -47,10 +48,16 @@ struct Candidate {
     header: SegmentHeader,
 }
 
-/// Reads the segments `numbers`, ascending.
-pub fn recover(fs: &dyn FileSystem, dir: &Path, numbers: &[u64]) -> Result<Recovered, WalError> {
+/// Reads the segments `numbers`, ascending. With the note of a damage, up to its cut, if no newer segment exists yet.
+pub fn recover(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    numbers: &[u64],
+    note: Option<&Note>,
+) -> Result<Recovered, WalError> {
     let mut rebuild = Rebuild::default();
     let Some(&last) = numbers.last() else {
+        let restated = note.map_or(Vec::new(), |note| rebuild.begin_behind(note));
         let writer = Writer {
             active: None,
             segment: 0,
@@ -59,13 +66,21 @@ pub fn recover(fs: &dyn FileSystem, dir: &Path, numbers: &[u64]) -> Result<Recov
             uncovered: false,
         };
         return Ok(Recovered {
-            state: State::default(),
+            state: State {
+                groups: rebuild.finish()?,
+                restated,
+                ..State::default()
+            },
             writer,
         });
     };
     let newest = open_segment(fs, dir, last, &rebuild)?;
     fs.sync_dir(dir).map_err(WalError::io("sync", dir))?;
-    let oldest = oldest_named(&newest, &rebuild)?;
+    let note = note.filter(|note| note.cut.last == last);
+    let oldest = match note {
+        Some(note) => note.cut.first,
+        None => oldest_named(&newest, &rebuild)?,
+    };
     let mut candidates = Vec::new();
     for number in oldest..last {
         candidates.push(open_segment(fs, dir, number, &rebuild)?);
@@ -77,7 +92,12 @@ pub fn recover(fs: &dyn FileSystem, dir: &Path, numbers: &[u64]) -> Result<Recov
         let next = candidates.get(position + 1).map(|next| &next.header);
         let bytes = read_segment(candidate)?;
         rebuild.enter(candidate.number, &candidate.path);
-        let scan = read_frames(candidate, &bytes, next, &mut rebuild)?;
+        let until = match (next, note) {
+            (Some(next), _) => Until::Sequence(next.first_sequence),
+            (None, Some(note)) => Until::Sequence(note.cut.sequence),
+            (None, None) => Until::LastFrame,
+        };
+        let scan = read_frames(candidate, &bytes, until, &mut rebuild)?;
         if next.is_none() {
             end = Some((scan.offset, scan.sequence, scan.previous));
             write_again(candidate, &bytes, scan.last_offset..scan.offset)?;
@@ -96,6 +116,7 @@ pub fn recover(fs: &dyn FileSystem, dir: &Path, numbers: &[u64]) -> Result<Recov
             },
         );
     }
+    let restated = note.map_or(Vec::new(), |note| rebuild.begin_behind(note));
     for (number, entry) in &mut segments {
         entry.last = rebuild.take_last(*number);
     }
@@ -121,6 +142,7 @@ pub fn recover(fs: &dyn FileSystem, dir: &Path, numbers: &[u64]) -> Result<Recov
         state: State {
             groups,
             segments,
+            restated,
             ..State::default()
         },
         writer,
@@ -214,21 +236,35 @@ fn oldest_named(newest: &Candidate, rebuild: &Rebuild) -> Result<u64, WalError> 
     }
 }
 
-/// Reads the frames of one segment: up to the sequence that `next` begins with, or as far as they go.
+/// Where the frames of a segment end.
+#[derive(Clone, Copy)]
+enum Until {
+    /// With the one before this: it is the next segment's first, or damaged.
+    Sequence(u64),
+    /// As far as they go.
+    LastFrame,
+}
+
+/// Reads the frames of one segment.
 fn read_frames<'a>(
     candidate: &Candidate,
     bytes: &'a [u8],
-    next: Option<&SegmentHeader>,
+    until: Until,
     rebuild: &mut Rebuild,
 ) -> Result<Scan<'a>, WalError> {
     let path = &candidate.path;
     rebuild.check_start(path, &candidate.header)?;
     let mut scan = Scan::new(bytes, candidate.header);
-    while next.is_none_or(|next| scan.sequence < next.first_sequence) {
+    loop {
+        if let Until::Sequence(end) = until
+            && scan.sequence >= end
+        {
+            break;
+        }
         let offset = scan.offset;
         let Some(found) = scan.next_frame() else {
             let later = scan.covering();
-            if next.is_some() || later.is_some() {
+            if matches!(until, Until::Sequence(_)) || later.is_some() {
                 return Err(rebuild.lost(path, offset as u64, scan.header(), later));
             }
             break;

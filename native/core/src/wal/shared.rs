@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Condvar, Mutex};
 
 use super::WalError;
+use super::damage::Note;
 use super::spares::Spares;
 use super::state::{Spare, State};
 use super::types::{SYNC_BUCKET_MICROS, WalOptions, WalProgress, WalStatus};
 use super::writer::Writer;
 use crate::sys::FileSystem;
 
-/// Locks are taken in this order: writer or spares, then state. Nobody waits for a disk while holding the state.
+/// Locks are taken in this order: note, writer or spares, then state. Nobody waits for a disk while holding the state.
 pub struct Shared {
     pub fs: Arc<dyn FileSystem>,
     pub dir: PathBuf,
@@ -25,6 +26,8 @@ pub struct Shared {
     pub writer: Mutex<Writer>,
     pub spares: Mutex<Spares>,
     pub syncs: Syncs,
+    /// Of damage that is not repaired.
+    pub note: Mutex<Option<Note>>,
 }
 
 impl Shared {

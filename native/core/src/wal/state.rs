@@ -111,6 +111,8 @@ pub struct State {
     pub disk_full: bool,
     pub failure: Option<WalError>,
     pub closing: Option<Closing>,
+    /// Items that raise what recovery reads to what the next checkpoint says.
+    pub restated: Vec<u8>,
     /// `truncate` was called since the writer looked.
     pub release_asked: bool,
     /// Threads only: the writer has ended, so no spare is needed any more.
@@ -164,6 +166,7 @@ impl State {
     /// The items of a checkpoint: the durable state of every group.
     pub fn checkpoint(&self, oldest: u64, compaction: &Compaction) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.checkpoint_bytes());
+        bytes.extend_from_slice(&self.restated);
         Item::Oldest { segment: oldest }.encode(&mut bytes);
         for (&group, state) in &self.groups {
             Item::Group {
@@ -189,7 +192,7 @@ impl State {
             .groups
             .values()
             .map(|group| items::GROUP_BYTES + group.conf_item_bytes);
-        FRAME_OVERHEAD_BYTES + items::OLDEST_BYTES + groups.sum::<usize>()
+        FRAME_OVERHEAD_BYTES + self.restated.len() + items::OLDEST_BYTES + groups.sum::<usize>()
     }
 
     /// A checkpoint with `oldest` and `compaction` is durable: older segments are leftovers.

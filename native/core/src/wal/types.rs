@@ -25,6 +25,9 @@ pub struct WalOptions {
     pub direct_io: bool,
     /// Random, and another one at each opening: bytes of earlier lives never validate under it.
     pub salt: u64,
+    /// Not empty: a damaged log is opened with what stands before the damage, instead of being refused. The groups that it
+    /// may hold: they are reported as damaged, seen or not, and so are others that are seen. See `repair`.
+    pub repair: Vec<u32>,
     /// Monotonic clock in microseconds: measures syncs, decides nothing.
     pub clock_micros: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -75,6 +78,22 @@ pub struct Base {
     pub next_revision: u64,
 }
 
+/// What damage may have taken from a group, as far as it can be told from what is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Where the log was damaged, and how, for people.
+    pub description: String,
+    /// The highest index and log time that anything shows, before the damage or behind it.
+    pub maybe_index: u64,
+    pub maybe_time: u64,
+    /// The highest term that anything shows, and the vote in it. The recovered hard state has at least these.
+    pub maybe_term: u64,
+    pub maybe_vote: u32,
+    /// Nothing that the group has promised can be beyond these numbers: something sound behind the damage repeats them. If
+    /// false, they are the least: entries or a vote beyond them may have been lost with all that has told of them.
+    pub known: bool,
+}
+
 /// What recovery found of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupState {
@@ -94,6 +113,8 @@ pub struct GroupState {
     pub next_revision: u64,
     /// The latest ConfState and its index.
     pub conf: Option<(u64, Vec<u8>)>,
+    /// The log was damaged, and nobody has called `Wal::set_repaired` since: it may lack what it has acknowledged.
+    pub damage: Option<Damage>,
 }
 
 /// What the log would hold of a group after a crash now, as far as completed syncs tell; a crash may leave more.

@@ -294,6 +294,7 @@ impl Writer {
                 },
             );
             state.release(oldest, compaction);
+            state.restated.clear();
         }
         shared.wake_spares.notify_all();
         (shared.notify)();

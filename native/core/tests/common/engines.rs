@@ -26,6 +26,7 @@ pub fn options(dir: &Path, memory: Option<&str>) -> Options {
         entropy: [3; 32],
         stepped: true,
         memory: memory.map(str::to_owned),
+        repair: false,
         segment_bytes: 64 * 1024,
         tail_bytes: 64 * 1024,
         frame_bytes_max: 16 * 1024,

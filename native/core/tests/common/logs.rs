@@ -21,6 +21,7 @@ pub fn options(salt: u64) -> WalOptions {
         threads: false,
         direct_io: false,
         salt,
+        repair: Vec::new(),
         clock_micros: Arc::new(|| 0),
     }
 }

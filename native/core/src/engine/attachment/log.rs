@@ -145,6 +145,23 @@ impl Attachment {
         })
     }
 
+    /// The group holds everything again that it may have acknowledged before its log was damaged. Durable when this returns.
+    ///
+    /// @throws ERAFT_IO, ERAFT_DISK_FULL: it still counts as damaged
+    pub fn set_repaired(&self, group: u32) -> Result<(), EngineError> {
+        self.live(|core| {
+            core.wal.set_repaired(group).map_err(|error| {
+                let full = error.is_full();
+                let code = if full {
+                    ErrorCode::DiskFull
+                } else {
+                    ErrorCode::Io
+                };
+                EngineError::new(code, error.to_string())
+            })
+        })
+    }
+
     /// The index before the first one that the log still holds.
     pub fn compacted(&self, group: u32) -> Result<u64, EngineError> {
         self.with(|core| {
