@@ -57,15 +57,15 @@ fn views_are_whole_and_know_their_revision() {
 
 fn read(store: &Store) -> (u64, Vec<Entry>) {
     let before = store.applied(GROUP).revision;
-    let view = store.view(GROUP);
+    let view = store.view(GROUP).unwrap();
     assert!(view.revision() >= before);
     read_over(store, &view, Tier::All)
 }
 
 /// From memory, where values are found that other views have seen: by the older of two views last.
 fn read_twice(store: &Store) -> (u64, Vec<Entry>) {
-    let older = store.view(GROUP);
-    let (revision, entries) = read_over(store, &store.view(GROUP), Tier::Memory);
+    let older = store.view(GROUP).unwrap();
+    let (revision, entries) = read_over(store, &store.view(GROUP).unwrap(), Tier::Memory);
     check(revision, &entries);
     read_over(store, &older, Tier::Memory)
 }

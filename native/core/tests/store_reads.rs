@@ -32,7 +32,7 @@ fn key(n: u32) -> Vec<u8> {
 fn a_view_does_not_change() {
     let mut m = Machine::new();
     m.one(Batch::new().put(b"a", b"1").put(b"b", b"2"));
-    let view = m.store().view(GROUP);
+    let view = m.store().view(GROUP).unwrap();
     m.one(Batch::new().put(b"a", b"3").delete(b"b"));
     let mut out = b"before".to_vec();
     assert!(
@@ -53,7 +53,7 @@ fn a_view_does_not_change() {
 #[test]
 fn a_view_outlives_its_store() {
     let mut m = filled(10);
-    let view = m.store().view(GROUP);
+    let view = m.store().view(GROUP).unwrap();
     let store = Arc::new(m.store.take().unwrap());
     let other = view.clone();
     let reader = std::thread::spawn(move || {
@@ -76,7 +76,7 @@ fn existence_alone() {
     assert!(
         m.store()
             .read(
-                &m.store().view(GROUP),
+                &m.store().view(GROUP).unwrap(),
                 &read_batch(&keys, true),
                 Tier::All,
                 &mut out
@@ -109,7 +109,7 @@ fn what_is_not_in_memory_is_left_to_others() {
     let many: Vec<_> = (0..100).map(|n| key(n * 150)).collect();
     let many: Vec<&[u8]> = many.iter().map(|key| &key[..]).collect();
     for keys in [&many[1..2], &many] {
-        let view = m.store().view(GROUP);
+        let view = m.store().view(GROUP).unwrap();
         let mut out = b"before".to_vec();
         let batch = read_batch(keys, false);
         assert!(
@@ -173,15 +173,17 @@ fn malformed_reads_are_requests_errors() {
     let mut out = Vec::new();
     let wire = |found: Result<_, StoreError>| found.map(|_: bool| ()).unwrap_err().wire();
     assert_eq!(
-        wire(
-            m.store()
-                .read(&m.store().view(GROUP), b"garbage", Tier::All, &mut out)
-        ),
+        wire(m.store().read(
+            &m.store().view(GROUP).unwrap(),
+            b"garbage",
+            Tier::All,
+            &mut out
+        )),
         25
     );
     assert_eq!(
         wire(m.store().read(
-            &m.store().view(GROUP),
+            &m.store().view(GROUP).unwrap(),
             &read_batch(&[b""], false),
             Tier::All,
             &mut out

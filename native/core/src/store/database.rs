@@ -8,7 +8,8 @@ use rocksdb::{
 };
 
 use super::keys::{
-    APPLIED, applied_key, identity_key, metadata_prefix, session_prefix, session_result,
+    APPLIED, applied_key, identity_key, metadata_prefix, replacing_key, session_prefix,
+    session_result,
 };
 use super::{Applied, MemoryDisk, StoreError, StoreOptions};
 
@@ -159,7 +160,19 @@ impl Database {
         self.read_applied(group, &self.read_persisted)
     }
 
-    fn read_applied(&self, group: u32, options: &ReadOptions) -> Result<Applied, StoreError> {
+    /// Is the state of the group being replaced?
+    pub(super) fn is_replacing(&self, group: u32) -> Result<bool, StoreError> {
+        let found = self
+            .db
+            .get_pinned_opt(replacing_key(group), &self.read_all)?;
+        Ok(found.is_some())
+    }
+
+    pub(super) fn read_applied(
+        &self,
+        group: u32,
+        options: &ReadOptions,
+    ) -> Result<Applied, StoreError> {
         match self.db.get_pinned_opt(applied_key(group), options)? {
             None => Ok(Applied::default()),
             Some(value) => decode_applied(&value),
@@ -168,27 +181,32 @@ impl Database {
 
     /// The groups that have anything in the store.
     pub(super) fn groups(&self) -> Result<Vec<u32>, StoreError> {
-        let mut groups = Vec::new();
-        let mut keys = self.db.raw_iterator();
-        let mut next = Some(1u32);
-        while let Some(group) = next {
-            keys.seek(metadata_prefix(group));
-            let Some(found) = keys.key() else { break };
-            let Some((&group, rest)) = found.split_first_chunk::<4>() else {
-                return Err(StoreError::damaged("a key without a group"));
-            };
-            let group = u32::from_be_bytes(group);
-            if rest != [&metadata_prefix(group)[4..], APPLIED].concat() {
-                return Err(StoreError::damaged(
-                    "data of a group without its applied index",
-                ));
-            }
-            groups.push(group);
-            next = group.checked_add(1);
-        }
-        keys.status()?;
-        Ok(groups)
+        groups_of(&self.db)
     }
+}
+
+/// See `Database::groups`.
+pub(super) fn groups_of(db: &DB) -> Result<Vec<u32>, StoreError> {
+    let mut groups = Vec::new();
+    let mut keys = db.raw_iterator();
+    let mut next = Some(1u32);
+    while let Some(group) = next {
+        keys.seek(metadata_prefix(group));
+        let Some(found) = keys.key() else { break };
+        let Some((&group, rest)) = found.split_first_chunk::<4>() else {
+            return Err(StoreError::damaged("a key without a group"));
+        };
+        let group = u32::from_be_bytes(group);
+        if rest != [&metadata_prefix(group)[4..], APPLIED].concat() {
+            return Err(StoreError::damaged(
+                "data of a group without its applied index",
+            ));
+        }
+        groups.push(group);
+        next = group.checked_add(1);
+    }
+    keys.status()?;
+    Ok(groups)
 }
 
 impl Drop for Database {

@@ -26,6 +26,9 @@ pub enum StoreError {
     /// The pinned view does not exist any more, or never did.
     #[error("the pinned view is gone")]
     SnapshotLost,
+    /// The group's state is being replaced by a snapshot: there is nothing to read until that is done.
+    #[error("the state of this replica is being replaced by a snapshot")]
+    Replacing,
     /// Every place for a pinned view is in use.
     #[error("too many pinned views are in use")]
     TooManyViews,
@@ -35,7 +38,7 @@ impl StoreError {
     /// The error's number in `ts/base/errors.ts`.
     pub fn wire(&self) -> u16 {
         match self {
-            StoreError::Busy | StoreError::TooManyViews => 3,
+            StoreError::Busy | StoreError::TooManyViews | StoreError::Replacing => 3,
             StoreError::DiskFull { .. } => 4,
             StoreError::SnapshotLost => 10,
             StoreError::Request(error) => error.wire(),

@@ -4,11 +4,15 @@
 //! key    | group u32 BE | kind u8 | slot u16 BE | rest …
 //! value  | version u8 = 1 | revision u64 LE | bytes …          (kind 3, data)
 //! ```
-//! kind 1, metadata: rest `identity` (group 0) or `applied`. kind 2, sessions: rest `h` ‖ id u64 BE (the session), or
+//! kind 1, metadata: rest `identity` (group 0), `applied` or `replacing`. kind 2, sessions: rest `h` ‖ id u64 BE (the session), or
 //! `r` ‖ id u64 BE ‖ sequence u64 BE (one stored result). kind 3, data: rest is the client's key. slot is 0.
 
 use super::StoreError;
+use super::sessions::is_session;
+use crate::command::limits;
 
+/// Of the group, at the front of a key.
+pub(super) const GROUP_BYTES: usize = 4;
 pub(super) const PREFIX_BYTES: usize = 7;
 pub(super) const VALUE_HEADER_BYTES: usize = 9;
 pub(super) const VALUE_VERSION: u8 = 1;
@@ -48,7 +52,17 @@ pub(super) const fn metadata_prefix(group: u32) -> Prefix {
     prefix(group, KIND_METADATA, 0)
 }
 
+/// Behind every key of a group.
+pub(super) fn group_end(group: u32) -> Vec<u8> {
+    match group.checked_add(1) {
+        Some(next) => next.to_be_bytes().to_vec(),
+        None => vec![0xFF; PREFIX_BYTES + 1], // no kind is 255
+    }
+}
+
 pub(super) const APPLIED: &[u8] = b"applied";
+/// There while the group's state is being replaced.
+pub(super) const REPLACING: &[u8] = b"replacing";
 
 /// The key of the store's own facts.
 pub(super) fn identity_key() -> Vec<u8> {
@@ -73,6 +87,25 @@ pub(super) fn session_result(id: u64, sequence: u64) -> [u8; 17] {
     key[1..9].copy_from_slice(&id.to_be_bytes());
     key[9..].copy_from_slice(&sequence.to_be_bytes());
     key
+}
+
+/// The key of the mark that a group's state is being replaced.
+pub(super) fn replacing_key(group: u32) -> Vec<u8> {
+    [&metadata_prefix(group)[..], REPLACING].concat()
+}
+
+/// Could these stand in a store, behind the group's number: a session, a result of one, or data?
+pub(super) fn check_row(key: &[u8], value: &[u8]) -> bool {
+    match key {
+        [KIND_SESSION, 0, 0, SESSION_HEAD, id @ ..] => id.len() == 8 && is_session(value),
+        [KIND_SESSION, 0, 0, SESSION_RESULT, id @ ..] => id.len() == 16,
+        [KIND_DATA, 0, 0, name @ ..] => {
+            (1..=limits::KEY_BYTES_MAX).contains(&name.len())
+                && open_value(value).is_ok()
+                && value.len() <= VALUE_HEADER_BYTES + limits::VALUE_BYTES_MAX
+        }
+        _ => false,
+    }
 }
 
 /// What stands before the bytes of a value.

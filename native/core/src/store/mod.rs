@@ -10,6 +10,8 @@
 //! │   ├── drafts                             what it has done to sessions
 //! │   └── representation                     all of it, as one WriteBatch
 //! ├── sessions     the session table and its stored form
+//! ├── export, replace                        all of a group, out of the store and into it
+//! ├── inspect                                what a closed store holds
 //! ├── read, scan, views                      one snapshot, two tiers, pinned views
 //! ├── digest                                 the whole state, to compare replicas by
 //! └── database, keys, options, error         RocksDB itself
@@ -30,12 +32,15 @@ mod drafts;
 mod encode;
 mod error;
 mod evaluate;
+mod export;
+mod inspect;
 mod keys;
 mod open_burst;
 mod options;
 mod overlay;
 mod read;
 mod recent;
+mod replace;
 mod representation;
 mod rows;
 mod scan;
@@ -47,6 +52,8 @@ mod transact;
 mod views;
 
 pub use error::StoreError;
+pub use export::Export;
+pub use inspect::{StoredGroup, inspect_store};
 pub use options::{Compression, MemoryDisk, StoreLimits, StoreOptions};
 pub use read::{Peek, ReadView, Tier};
 pub use status::StoreStatus;

@@ -97,6 +97,11 @@ impl ReadView {
         self.0.group
     }
 
+    /// Options that read from wherever it is.
+    pub(super) fn read_all(&self) -> &ReadOptions {
+        &self.0.snapshot.all
+    }
+
     pub(super) fn snapshot(&self) -> &Snapshot<'_> {
         &self.0.snapshot.snapshot
     }
@@ -130,7 +135,12 @@ impl Store {
     /// The value of one key as it is now, appended to `out`. Memory only, no snapshot.
     pub fn peek(&self, group: u32, key: &[u8], out: &mut Vec<u8>) -> Result<Peek, StoreError> {
         let key = [&data_prefix(group)[..], key].concat();
-        match self.database().get(&key, &self.database().read_memory) {
+        let replaced = self.replaced(group)?;
+        let found = self.database().get(&key, &self.database().read_memory);
+        if self.replaced(group)? != replaced {
+            return Err(StoreError::Replacing); // between two states, there may have been neither
+        }
+        match found {
             Ok(None) => Ok(Peek::Absent),
             Err(StoreError::Busy) => Ok(Peek::NotInMemory),
             Err(error) => Err(error),

@@ -78,6 +78,13 @@ impl RecentValues {
         }
     }
 
+    /// As `note`, of every key there is.
+    pub(super) fn note_all(&self, number: u64) {
+        for note in &self.notes {
+            note.store(number, Ordering::Release);
+        }
+    }
+
     /// None while another thread looks: it is only a shortcut.
     pub(super) fn look(&self) -> Option<Look<'_>> {
         let values = self.values.try_lock()?;

@@ -5,6 +5,7 @@
 //! | sequence | count | records …
 //! put:    | 1 | varint key length | key | varint value length | value |
 //! delete: | 0 | varint key length | key |
+//! range:  | 15 | varint length | first key | varint length | key behind the last |
 //! ```
 //! Source: RocksDB `db/write_batch.cc`; the layout is what its own write-ahead log stores, hence stable.
 
@@ -17,6 +18,7 @@ use super::recent::hash;
 const HEADER_BYTES: usize = 12;
 const TAG_DELETE: u8 = 0;
 const TAG_PUT: u8 = 1;
+const TAG_DELETE_RANGE: u8 = 15;
 /// More than this is not kept for the next burst.
 const KEEP_BYTES: usize = 16 * 1024 * 1024;
 
@@ -67,6 +69,16 @@ impl Representation {
     #[inline]
     pub(super) fn delete(&mut self, prefix: &Prefix, key: &[u8]) {
         self.record(TAG_DELETE, prefix, key);
+    }
+
+    /// All keys from `from` on that are less than `end`, both with their groups.
+    pub(super) fn delete_range(&mut self, from: &[u8], end: &[u8]) {
+        self.count += 1;
+        self.bytes.push(TAG_DELETE_RANGE);
+        for key in [from, end] {
+            varint(&mut self.bytes, key.len());
+            self.bytes.extend_from_slice(key);
+        }
     }
 
     #[inline]

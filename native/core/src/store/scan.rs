@@ -28,9 +28,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let plan = parse_scan(request)?;
         let (view, id) = match plan.snapshot {
-            PRESENT => (self.view(group), 0),
+            PRESENT => (self.view(group)?, 0),
             PIN => {
-                let view = self.view(group);
+                let view = self.view(group)?;
                 let id = self.views().lock().pin(view.clone(), now_ms)?;
                 (view, id)
             }

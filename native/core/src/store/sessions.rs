@@ -142,6 +142,11 @@ pub(super) fn encode_head(out: &mut Vec<u8>, draft: &Draft, base: Option<&Sessio
     }
 }
 
+/// Is this the stored form of a session?
+pub(super) fn is_session(value: &[u8]) -> bool {
+    decode_head(value).is_some()
+}
+
 fn decode_head(value: &[u8]) -> Option<Session> {
     let (head, window) = value.split_first_chunk::<HEAD_BYTES>()?;
     let number = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));

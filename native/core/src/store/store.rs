@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::burst::{Burst, Context};
 use super::database::Database;
@@ -58,16 +58,16 @@ pub struct ApplyMode {
 /// Dropping it does not flush; what is not flushed is applied again from the log. A `ReadView` keeps the files open.
 pub struct Store {
     views: Mutex<Views>,
-    writing: Mutex<Writing>,
-    fronts: Mutex<FxHashMap<u32, Front>>,
-    published: Mutex<Published>,
-    database: Arc<Database>,
-    recent: RecentValues,
+    pub(super) writing: Mutex<Writing>,
+    pub(super) fronts: Mutex<FxHashMap<u32, Front>>,
+    pub(super) published: Mutex<Published>,
+    pub(super) database: Arc<Database>,
+    pub(super) recent: RecentValues,
     limits: StoreLimits,
 }
 
 /// Where a group is evaluated: the sessions, and what is not handed to be written yet.
-struct Front {
+pub(super) struct Front {
     /// As of the last closed burst.
     sessions: SessionTable,
     open: OpenBurst,
@@ -76,7 +76,7 @@ struct Front {
 }
 
 impl Front {
-    fn new(sessions: SessionTable, applied: Applied) -> Front {
+    pub(super) fn new(sessions: SessionTable, applied: Applied) -> Front {
         Front {
             open: OpenBurst::new(applied, &sessions, Overlay::default()),
             closed: applied.index,
@@ -87,26 +87,30 @@ impl Front {
 
 /// What the one that writes owns.
 #[derive(Default)]
-struct Writing {
+pub(super) struct Writing {
     batch: Representation,
     /// Whose burst `batch` holds, and how far it goes: closed, and not written yet.
-    closed: Option<(u32, Applied)>,
+    pub(super) closed: Option<(u32, Applied)>,
     /// Empty; its memory is used again.
     spare: Overlay,
 }
 
 /// What everybody may ask, under a lock that is held for moments only.
 #[derive(Default)]
-struct Published {
-    groups: FxHashMap<u32, Progress>,
+pub(super) struct Published {
+    pub(super) groups: FxHashMap<u32, Progress>,
+    /// Groups whose state is being replaced: nobody may look.
+    pub(super) replacing: FxHashSet<u32>,
+    /// How often that has been done.
+    pub(super) replaced: u64,
     /// The write that is on its way: visible in RocksDB from this sequence number on.
     pending: Option<(u64, u32, Applied)>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Progress {
-    applied: Applied,
-    flushed: u64,
+pub(super) struct Progress {
+    pub(super) applied: Applied,
+    pub(super) flushed: u64,
 }
 
 impl Store {
@@ -125,7 +129,12 @@ impl Store {
         let mut published = Published::default();
         for group in database.groups()? {
             let applied = database.applied(group)?;
-            let sessions = SessionTable::load(&database, group)?;
+            let mut sessions = SessionTable::default();
+            if database.is_replacing(group)? {
+                published.replacing.insert(group);
+            } else {
+                sessions = SessionTable::load(&database, group)?;
+            }
             fronts.insert(group, Front::new(sessions, applied));
             let progress = Progress {
                 applied,
@@ -301,8 +310,13 @@ impl Store {
 
     /// One snapshot of the present, with the revision that it contains. For the reads of one turn: keep it while any of
     /// them is under way, also on another thread, then drop it.
-    pub fn view(&self, group: u32) -> ReadView {
+    ///
+    /// `Replacing`: there is no state to look at.
+    pub fn view(&self, group: u32) -> Result<ReadView, StoreError> {
         let published = self.published.lock();
+        if published.replacing.contains(&group) {
+            return Err(StoreError::Replacing);
+        }
         let snapshot = ReadView::pin(&self.database);
         let applied = match published.pending {
             Some((visible_from, of, applied))
@@ -312,7 +326,16 @@ impl Store {
             }
             _ => published.progress(group).applied,
         };
-        ReadView::new(snapshot, group, applied.revision)
+        Ok(ReadView::new(snapshot, group, applied.revision))
+    }
+
+    /// How often any state was replaced. `Replacing` while the group's is.
+    pub(super) fn replaced(&self, group: u32) -> Result<u64, StoreError> {
+        let published = self.published.lock();
+        if published.replacing.contains(&group) {
+            return Err(StoreError::Replacing);
+        }
+        Ok(published.replaced)
     }
 
     pub(super) fn database(&self) -> &Database {

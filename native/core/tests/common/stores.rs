@@ -124,7 +124,7 @@ impl Machine {
 
     pub fn read(&self, keys: &[&[u8]]) -> (u64, Vec<Option<Entry>>) {
         let mut out = Vec::new();
-        let view = self.store().view(GROUP);
+        let view = self.store().view(GROUP).unwrap();
         let batch = read_batch(keys, false);
         let mut look = |tier| self.store().read(&view, &batch, tier, &mut out).unwrap();
         assert!(look(Tier::Memory) || look(Tier::All));

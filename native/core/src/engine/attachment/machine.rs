@@ -52,7 +52,7 @@ impl Attachment {
     ) -> Result<ReadOutcome, EngineError> {
         self.live(|core| {
             apply::show(core, group, &self.queues);
-            let view = core.store.view(group);
+            let view = core.store.view(group).map_err(|e| store_error(&e))?;
             let mut scratch = self.scratch.lock();
             scratch.clear();
             let mut missed = Vec::new();
