@@ -3,9 +3,9 @@
 //! In:   `Options`; then, from any number of attachments, batches to submit, indexes to apply, reads.
 //! Out:  tickets, results and answers in queues, one coalesced call when there is something to fetch.
 //! Not:  which entries are committed or who leads (`ts/raft`, `ts/host`); any N-API (`native/binding`).
-//! May import: `wal`, `store`, `command`, `record`, `sys`.
+//! May import: `wal`, `store`, `snapshot`, `command`, `record`, `sys`.
 //!
-//! Threads (none in stepped mode): the log's own, one that applies, some that read, one for upkeep. A panic in any of
+//! Threads (none in stepped mode): the log's own, one that applies, some that read, one for upkeep, one for snapshots. A panic in any of
 //! them ends the engine with an error, never the process. Start at `attachment.rs`, which is what the border calls.
 
 mod apply;
@@ -15,12 +15,15 @@ mod damaged;
 mod disk;
 mod error;
 mod identity;
+mod inspect;
 mod lock;
 mod open;
 mod options;
 mod queues;
 mod reads;
+mod restore;
 mod rot;
+mod snapshots;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -35,11 +38,14 @@ use self::core::Core;
 pub use self::disk::{crash_memory, forget_memory, limit_memory, memory_files, memory_store};
 pub use self::error::{EngineError, ErrorCode};
 pub use self::identity::{IDENTITY_BYTES, IDENTITY_FILE, Identity, parse_cluster};
+pub use self::inspect::inspect_files;
 pub use self::lock::LOCK_FILE;
 pub use self::open::{DEFAULT_GROUP, GroupRecovery};
 pub use self::options::{Compression, Options};
 pub use self::queues::{ANSWER_HEAD_BYTES, Notify, RESULT_HEAD_BYTES};
+pub use self::restore::restore_folder;
 pub use self::rot::rot_memory;
+pub use self::snapshots::{MARKER_FILE, SnapshotInfo};
 use crate::sys::Fault;
 
 static ENGINES: Mutex<BTreeMap<u32, Weak<Engine>>> = Mutex::new(BTreeMap::new());
@@ -120,6 +126,7 @@ impl Engine {
         // Queued reads hold views, and views hold the store open.
         core.reading.clear();
         core.applying.clear();
+        core.snapshots.clear();
         if flush && core.failure().is_none() {
             // The log has everything that a refused write or flush leaves out.
             for group in core.groups.read().keys() {
@@ -221,6 +228,7 @@ fn start_threads(core: &Arc<Core>) -> Result<Vec<JoinHandle<()>>, EngineError> {
     let mut bodies: Vec<(String, Body)> = vec![
         ("eraft-apply".to_owned(), apply::run),
         ("eraft-upkeep".to_owned(), upkeep::run),
+        ("eraft-snapshot".to_owned(), snapshots::run),
     ];
     bodies.extend(
         (0..core.options.read_threads).map(|n| (format!("eraft-read-{n}"), reads::run as Body)),

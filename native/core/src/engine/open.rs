@@ -19,12 +19,13 @@ use super::error::{EngineError, ErrorCode};
 use super::identity::Identity;
 use super::lock::{FolderLock, io_error};
 use super::options::Options;
+use super::snapshots::{Catalog, MARKER_FILE, Opened};
 use crate::store::{Applied, Store, StoreError, StoreLimits, StoreOptions};
 use crate::sys::{FileSystem, RealFileSystem};
 use crate::wal::{GroupState, Wal, WalError, WalOptions};
 
-const LOG_FOLDER: &str = "log";
-const STORE_FOLDER: &str = "store";
+pub(super) const LOG_FOLDER: &str = "log";
+pub(super) const STORE_FOLDER: &str = "store";
 /// The group that every store of this release has.
 pub const DEFAULT_GROUP: u32 = 1;
 
@@ -55,13 +56,26 @@ pub(crate) fn open(options: Options) -> Result<(Core, Vec<GroupRecovery>), Engin
         Clock::Real(Instant::now())
     };
     let listeners = Arc::new(Listeners::default());
-    let (wal, mut logs) = open_log(&fs, &dir, &options, &clock, &listeners)?;
+    let (mut wal, mut logs) = open_log(&fs, &dir, &options, &clock, &listeners)?;
     let store = open_store(&dir, &options, &identity, memory.map(|disk| disk.store))?;
-    let ahead = damaged::begin_behind_store(&dir, &wal, options.stepped, &store, &mut logs)?;
-    let mut recovered = recover(&dir, &store, logs)?;
-    for group in &mut recovered {
-        group.store_ahead = ahead.contains(&group.log.group);
+    let opened = Opened {
+        fs: &*fs,
+        dir: &dir,
+        identity: &identity,
+        wal: &wal,
+        wal_has_threads: !options.stepped,
+        logs: &logs,
+        store: &store,
+    };
+    if opened.redo()? {
+        wal.close()
+            .map_err(|e| log_error(&dir.join(LOG_FOLDER), &e))?;
+        drop(wal);
+        (wal, logs) = open_log(&fs, &dir, &options, &clock, &listeners)?;
     }
+    let recovered = recover(&dir, &store, logs)?;
+    let applied = recovered.iter().map(|group| group.applied.index).max();
+    let catalog = Catalog::load(&*fs, &dir, applied.unwrap_or(0))?;
     let groups = recovered
         .iter()
         .map(|r| (r.log.group, Arc::new(follow(r))))
@@ -78,19 +92,23 @@ pub(crate) fn open(options: Options) -> Result<(Core, Vec<GroupRecovery>), Engin
         store,
         lock,
     };
-    Ok((Core::new(parts), recovered))
+    let core = Core::new(parts);
+    *core.snapshots.catalog.lock() = catalog;
+    Ok((core, recovered))
 }
 
 fn follow(recovered: &GroupRecovery) -> Group {
     let Applied {
         index, revision, ..
     } = recovered.applied;
-    Group::new(
-        recovered.log.group,
-        index,
-        revision,
-        recovered.log.last_index,
-    )
+    let log = &recovered.log;
+    let group = Group::new(log.group, index, revision, log.last_index);
+    let last_term = log.term_runs.last().map_or(log.compacted_term, |run| run.1);
+    group.note_time(log.last_index, last_term, log.last_time);
+    if let Some((index, conf)) = &log.conf {
+        group.note_conf(*index, conf.clone());
+    }
+    group
 }
 
 /// The folder's identity: checked, or drawn and written into an empty folder.
@@ -104,6 +122,12 @@ fn identify(fs: &dyn FileSystem, dir: &Path, options: &Options) -> Result<Identi
             ));
         }
         return Ok(identity);
+    }
+    if has_file(fs, dir, MARKER_FILE)? {
+        return Err(lost(
+            dir,
+            "a backup was being restored into it, and that was interrupted: empty it and restore again",
+        ));
     }
     for folder in [LOG_FOLDER, STORE_FOLDER] {
         if has_files(fs, &dir.join(folder))? {
@@ -122,6 +146,11 @@ fn identify(fs: &dyn FileSystem, dir: &Path, options: &Options) -> Result<Identi
     };
     identity.write(fs, dir)?;
     Ok(identity)
+}
+
+fn has_file(fs: &dyn FileSystem, folder: &Path, name: &str) -> Result<bool, EngineError> {
+    let names = fs.list(folder).map_err(|e| io_error(folder, &e))?;
+    Ok(names.iter().any(|found| found == name))
 }
 
 fn has_files(fs: &dyn FileSystem, folder: &Path) -> Result<bool, EngineError> {
@@ -198,6 +227,15 @@ fn recover(
     store: &Store,
     logs: Vec<GroupState>,
 ) -> Result<Vec<GroupRecovery>, EngineError> {
+    if let Some(log) = logs.iter().find(|log| store.is_replacing(log.group)) {
+        return Err(lost(
+            dir,
+            &format!(
+                "the state of group {} was being replaced by a snapshot, and the file `{MARKER_FILE}` that says by which is gone",
+                log.group
+            ),
+        ));
+    }
     let mut known: BTreeSet<u32> = logs.iter().map(|log| log.group).collect();
     if known.insert(DEFAULT_GROUP) && store.flushed(DEFAULT_GROUP) > 0 {
         return Err(lost(
@@ -244,7 +282,7 @@ fn lost(dir: &Path, why: &str) -> EngineError {
     )
 }
 
-fn log_error(path: &Path, error: &WalError) -> EngineError {
+pub(super) fn log_error(path: &Path, error: &WalError) -> EngineError {
     let what = format!("cannot open the log in {}", path.display());
     let (code, remedy) = match error {
         WalError::Damaged { .. } => (
@@ -275,7 +313,7 @@ fn log_error(path: &Path, error: &WalError) -> EngineError {
     )
 }
 
-fn store_open_error(path: &Path, error: &StoreError) -> EngineError {
+pub(super) fn store_open_error(path: &Path, error: &StoreError) -> EngineError {
     let what = format!("cannot open the store in {}", path.display());
     let plain = store_error(error);
     let (code, remedy) = match error {

@@ -1,4 +1,4 @@
-//! What may have to wait for a disk: point reads that memory could not answer, scans, records of the log.
+//! What may have to wait for a disk: point reads that memory could not answer, scans, records of the log, parts of snapshots.
 //!
 //! Requests are answered by a few threads, in any order; each answer carries the asker's tag.
 
@@ -10,6 +10,8 @@ use parking_lot::{Condvar, Mutex};
 use super::core::{Core, store_error};
 use super::error::{EngineError, ErrorCode};
 use super::queues::{Answer, Queues};
+use super::snapshots;
+use crate::snapshot::SnapshotId;
 use crate::store::{ReadView, Tier};
 use crate::wal::WalError;
 
@@ -25,15 +27,22 @@ pub(crate) enum Request {
         to: u64,
         bytes_max: usize,
     },
+    /// A part of a snapshot, about so many bytes.
+    SnapshotPart {
+        id: SnapshotId,
+        number: u32,
+        bytes: usize,
+    },
 }
 
 impl Request {
-    /// What it holds until it is answered; a fetch, which may read so much, counts as its answer.
+    /// What it holds until it is answered; what reads much counts as its answer.
     fn bytes(&self) -> usize {
         match self {
             Request::Read { batch, .. } => batch.len(),
             Request::Scan { request, .. } => request.len(),
             Request::Fetch { bytes_max, .. } => *bytes_max,
+            Request::SnapshotPart { bytes, .. } => *bytes,
         }
     }
 }
@@ -130,6 +139,9 @@ fn answer(core: &Core, job: Job) {
             .read(group, from, to, bytes_max)
             .map(|records| answer.bytes.extend_from_slice(&records))
             .map_err(|e| log_error(&e)),
+        Request::SnapshotPart { id, number, .. } => {
+            snapshots::read_part(core, &id, number, &mut answer.bytes)
+        }
     };
     if let Err(error) = outcome {
         answer = Answer::refused(job.tag, &error);

@@ -21,6 +21,7 @@ mod evidence;
 mod frame;
 mod frames;
 mod group;
+mod inspect;
 mod items;
 pub mod layout;
 mod open;
@@ -47,6 +48,7 @@ use parking_lot::Mutex;
 
 pub use error::WalError;
 pub use frames::{FramePlace, durable_frames};
+pub use inspect::{LogFacts, inspect_log};
 pub use types::{
     Base, Batch, Chunk, Damage, DurableGroup, GroupState, GroupStatus, HardState,
     SYNC_BUCKET_MICROS, TailRead, WalOptions, WalProgress, WalStatus,

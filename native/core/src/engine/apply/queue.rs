@@ -23,6 +23,8 @@ struct State {
     /// To be written.
     due: VecDeque<Due>,
     writing: bool,
+    /// Both rights are taken until `readmit`.
+    excluded: bool,
 }
 
 /// Records to be evaluated, up to `to`.
@@ -134,6 +136,28 @@ impl ApplyQueue {
         let job = state.jobs.pop_front()?;
         let right = self.take(state, |state| &mut state.evaluating);
         Some(Work::Evaluate(job, right))
+    }
+
+    /// Takes both rights until `readmit`, if nobody has them and nothing is asked for; else false. What is asked for from then
+    /// on waits.
+    pub(crate) fn exclude(&self) -> bool {
+        let state = &mut *self.state.lock();
+        let busy =
+            state.evaluating || state.writing || !state.jobs.is_empty() || !state.due.is_empty();
+        if busy || state.excluded {
+            return false;
+        }
+        (state.excluded, state.evaluating, state.writing) = (true, true, true);
+        true
+    }
+
+    /// Gives back what `exclude` took; nothing if it took nothing.
+    pub(crate) fn readmit(&self) {
+        let state = &mut *self.state.lock();
+        if state.excluded {
+            (state.excluded, state.evaluating, state.writing) = (false, false, false);
+            self.wake.notify_all();
+        }
     }
 
     fn take(&self, state: &mut State, of: fn(&mut State) -> &mut bool) -> Right<'_> {

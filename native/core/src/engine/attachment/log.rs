@@ -67,7 +67,9 @@ impl Attachment {
                 confs: vec![(group, index, conf.to_vec())],
                 ..Batch::default()
             };
-            core.wal.submit(batch).map_err(|e| submit_error(core, &e))
+            let ticket = core.wal.submit(batch).map_err(|e| submit_error(core, &e))?;
+            core.group(group).note_conf(index, conf.to_vec());
+            Ok(ticket)
         })
     }
 

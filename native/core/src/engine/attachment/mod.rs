@@ -2,6 +2,7 @@
 
 mod log;
 mod machine;
+mod snapshots;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use super::core::Core;
 use super::error::EngineError;
 use super::identity::Identity;
 use super::queues::{Notify, Queues};
-use super::{Engine, GroupRecovery, apply, reads, upkeep};
+use super::{Engine, GroupRecovery, apply, reads, snapshots as making, upkeep};
 use crate::store::StoreStatus;
 use crate::wal::WalStatus;
 
@@ -175,7 +176,8 @@ impl Attachment {
         })
     }
 
-    /// Stepped mode: one unit of work, the first of these that has any: a log frame, a burst of apply, a read, upkeep.
+    /// Stepped mode: one unit of work, the first of these that has any: a log frame, a burst of apply, a read, a piece of a
+    /// snapshot, upkeep.
     pub fn step(&self) -> Result<bool, EngineError> {
         self.with(|core| {
             if !core.options.stepped {
@@ -188,6 +190,7 @@ impl Attachment {
                 && (core.wal.step()
                     || apply::step(core)
                     || reads::step(core)
+                    || making::step(core)
                     || upkeep::step(core)))
         })
     }
