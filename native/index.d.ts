@@ -159,6 +159,46 @@ export declare class Engine {
   digest(group: number): EngineDigest
   /** Starts a flush of the store; `flushRuns` of `poll` counts those done. */
   flush(): void
+  /**
+   * Has a snapshot of what is applied made, beside the work. An answer without bytes comes under `tag` when it is durable, or
+   * when the latest one is of the present.
+   */
+  createSnapshot(group: number, tag: number): void
+  /** The snapshot of the group that was completed last, made here or received; null: there is none. Allocates. */
+  latestSnapshot(group: number): EngineSnapshot | null
+  /** Keeps a snapshot, however many are completed meanwhile, until `releaseSnapshot` was called as often. False: it is gone. */
+  holdSnapshot(id: string): boolean
+  releaseSnapshot(id: string): void
+  /** Chunk `chunk` of a snapshot, checksum verified; its bytes come through `answers`, under `tag`. */
+  readSnapshot(id: string, chunk: number, tag: number): void
+  /**
+   * A snapshot is going to come, or to go on. The number of the chunk that is wanted comes under `tag`: u32; `chunks` when it is
+   * complete and durable.
+   */
+  receiveSnapshot(group: number, index: number, term: number, id: string, chunks: number, bytes: number, tag: number): void
+  /**
+   * Chunk `chunk` of it is slab[start..end). Copied before this returns; verified before it is written. Answered as
+   * `receiveSnapshot`.
+   */
+  receiveChunk(chunk: number, slab: Uint8Array, start: number, end: number, tag: number): void
+  /**
+   * Puts a received snapshot in the place of what the group has, log and state. An answer without bytes comes under `tag` when
+   * it is done and durable. `conf`: noted, with `confIndex`, instead of the snapshot's; empty: the snapshot's is.
+   */
+  installSnapshot(group: number, index: number, term: number, confIndex: number, conf: Uint8Array, tag: number): void
+  /**
+   * Makes the folder of `options`, absent or empty, out of the snapshot `file`: for another cluster, with `conf` as its membership.
+   *
+   * Rejects with ERAFT_DATA_DAMAGED or ERAFT_DATA_VERSION for such a file, ERAFT_CONFIG for a folder that is not empty,
+   * ERAFT_IO, ERAFT_DISK_FULL.
+   */
+  static restore(file: string, conf: Uint8Array, options: EngineOptions): Promise<void>
+  /**
+   * What is in a snapshot, a log's folder or a data folder, without changing it: an object as JSON.
+   *
+   * Rejects with ERAFT_DATA_DAMAGED, ERAFT_DATA_VERSION, ERAFT_IO, ERAFT_CONFIG when the path is none of these.
+   */
+  static inspectFiles(path: string): Promise<string>
 }
 
 /** What a damaged log may have held of a group, as far as it can be told. */
@@ -265,6 +305,25 @@ export interface EngineOptions {
   flushLogBytes: number
   viewsMax: number
   viewIdleMs: number
+}
+
+/** A complete snapshot in the folder. */
+export interface EngineSnapshot {
+  /** 32 hexadecimal digits, drawn when it was made. */
+  id: string
+  index: number
+  term: number
+  /** Pieces that travel, header and trailer included: 0 to chunks - 1. */
+  chunks: number
+  /** Of the whole file. */
+  bytes: number
+  /** Log time of the last record in it, ms. */
+  time: number
+  /** The first revision that the record behind it may have. */
+  nextRevision: number
+  confIndex: number
+  /** Empty: no membership was saved. */
+  conf: Uint8Array
 }
 
 /** Numbers for metrics; counters count from the opening. */

@@ -7,6 +7,7 @@ import type {
   GroupRecovery,
   LogStore,
   Progress,
+  SnapshotStore,
   StateMachine,
   Storage,
   StorageDigest,
@@ -26,6 +27,7 @@ export interface StorageWatch {
 export class WatchedStorage implements Storage {
   readonly log: LogStore;
   readonly machine: StateMachine;
+  readonly snapshots: SnapshotStore;
   readonly #inner: Storage;
   readonly #watch: StorageWatch;
 
@@ -34,6 +36,7 @@ export class WatchedStorage implements Storage {
     this.#watch = watch;
     this.log = new WatchedLog(inner.log, watch);
     this.machine = new WatchedMachine(inner.machine, watch);
+    this.snapshots = inner.snapshots;
   }
 
   get identity(): StorageIdentity {

@@ -7,12 +7,12 @@ import { ERRORS, EraftError, type ErrorCode } from '../base/errors.js';
 type Addon = typeof import('#native');
 export type Engine = InstanceType<Addon['Engine']>;
 export type {
-  EngineDamage,
   EngineDigest,
   EngineDurable,
   EngineGroup,
   EngineIdentity,
   EngineOptions,
+  EngineSnapshot,
   EngineStats,
 } from '#native';
 

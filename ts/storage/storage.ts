@@ -12,6 +12,7 @@ import {
   loadAddon,
 } from './native.js';
 import { engineOptions, type StorageOptions } from './options.js';
+import { NativeSnapshotStore, type SnapshotStore } from './snapshot-store.js';
 import { NativeStateMachine, type StateMachine } from './state-machine.js';
 
 /**
@@ -61,6 +62,7 @@ export type DiskFault = 'error' | 'full' | 'short' | 'power-loss';
 export interface Storage {
   readonly log: LogStore;
   readonly machine: StateMachine;
+  readonly snapshots: SnapshotStore;
   readonly identity: StorageIdentity;
   /** Names this storage within the process, for `attachStorage` in another thread. */
   readonly token: number;
@@ -71,7 +73,7 @@ export interface Storage {
   /** Why `Progress.failed` is not 0. */
   failure(): EraftError | undefined;
   /**
-   * Takes answers of `fetch`, `read` and `scan`: { length u32, tag u32, status u32, zero u32, bytes, padding to 8 }. A
+   * Takes answers of `fetch`, `read`, `scan` and `snapshots`: { length u32, tag u32, status u32, zero u32, bytes, padding to 8 }. A
    * status other than 0 is the wire number of an error, the bytes its message. Returns the bytes written, whole answers
    * only; 0: none; -n: n bytes of room are needed.
    */
@@ -100,7 +102,7 @@ export interface Storage {
   durable(group: number): DurableLog;
   /** What `openStorage` gave: closes for every thread. What `attachStorage` gave: lets go. No more calls of onProgress. Idempotent. */
   close(): Promise<void>;
-  /** Stepped mode: one unit of work: a log frame, a burst of apply, a read, upkeep. False: idle. */
+  /** Stepped mode: one unit of work: a log frame, a burst of apply, a read, a chunk of a snapshot, upkeep. False: idle. */
   step(): boolean;
   /** Stepped mode: the time by which pinned views grow old, ms. */
   setNow(ms: number): void;
@@ -194,6 +196,7 @@ class Gate {
 class NativeStorage implements Storage {
   readonly log: LogStore;
   readonly machine: StateMachine;
+  readonly snapshots: SnapshotStore;
   readonly token: number;
   readonly #engine: Engine;
   readonly #gate: Gate;
@@ -220,6 +223,7 @@ class NativeStorage implements Storage {
     this.#gate = gate;
     this.log = new NativeLogStore(engine);
     this.machine = new NativeStateMachine(engine);
+    this.snapshots = new NativeSnapshotStore(engine);
     this.token = engine.token;
     this.#identity = engine.identity();
   }

@@ -14,4 +14,5 @@ mod log;
 mod machine;
 mod options;
 mod recovery;
+mod snapshots;
 mod tasks;

@@ -1,10 +1,11 @@
 //! Opening and closing block, so they run on Node's thread pool; a promise tells when they are done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use eraft_core::engine::{
-    Attachment, Engine as CoreEngine, EngineError, ErrorCode, Notify, Options,
+    self, Attachment, Engine as CoreEngine, EngineError, ErrorCode, Notify, Options,
 };
 use napi::bindgen_prelude::{Function, Unknown};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -91,6 +92,46 @@ impl Task for CloseTask {
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> Result<()> {
+        output.map_err(|error| rejection(env, error))
+    }
+}
+
+pub struct RestoreTask {
+    pub file: PathBuf,
+    pub conf: Vec<u8>,
+    pub options: Option<Options>,
+}
+
+impl Task for RestoreTask {
+    type Output = std::result::Result<(), EngineError>;
+    type JsValue = ();
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        let (conf, options) = (std::mem::take(&mut self.conf), self.options.take());
+        Ok(guarded(|| {
+            let options = options.ok_or_else(EngineError::closed)?;
+            engine::restore_folder(&self.file, conf, options)
+        }))
+    }
+
+    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<()> {
+        output.map_err(|error| rejection(env, error))
+    }
+}
+
+pub struct InspectTask {
+    pub path: PathBuf,
+}
+
+impl Task for InspectTask {
+    type Output = std::result::Result<String, EngineError>;
+    type JsValue = String;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        Ok(guarded(|| engine::inspect_files(&self.path)))
+    }
+
+    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<String> {
         output.map_err(|error| rejection(env, error))
     }
 }
