@@ -46,7 +46,7 @@ const POLL_MS = 100;
 /** Of `log`, all of it is kept; of `snapshot`, less than is missed. */
 function flagsOf(way: Way, { megabytes }: CatchUpPlan): string[] {
   const kept = way === 'log' ? 8 * megabytes * MIB : Math.max(64, megabytes / 8) * MIB;
-  return ['--max-log-bytes', String(kept), '--catch-up-bytes-max', String(kept)];
+  return ['--max-log-bytes', String(kept)];
 }
 
 export async function catchUp(way: Way, plan: CatchUpPlan, { place, note }: BenchContext): Promise<CatchUpFigures> {

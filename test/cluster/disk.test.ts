@@ -105,8 +105,17 @@ test('damage in what was acknowledged: the replica refuses to start, says where,
   });
 });
 
-test('a replica away for longer than the log is kept: its catch-up is given up, status says so, and the others go on', async () => {
-  const flags = ['--segment-bytes', '8MiB', '--catch-up-bytes-max', '4MiB', '--flush-log-bytes', '4MiB'];
+test('a replica away for longer than the log is kept is sent a snapshot, and has everything again', async () => {
+  const flags = [
+    '--segment-bytes',
+    '8MiB',
+    '--max-log-bytes',
+    '8MiB',
+    '--trailing-log-bytes',
+    '1MiB',
+    '--flush-log-bytes',
+    '4MiB',
+  ];
   await withCluster({ flags }, async (cluster) => {
     const leader = await cluster.leader();
     const client = await cluster.client();
@@ -120,10 +129,11 @@ test('a replica away for longer than the log is kept: its catch-up is given up, 
       if (first > 1) break; // the log has been cut although one replica lacks it
     }
     await cluster.start(away);
+    await client.put('behind', 'it');
     for (;;) {
       const { replicas } = await client.status();
-      const peers = replicas.find((replica) => replica.id === leader)?.peers ?? [];
-      if (peers.find((peer) => peer.id === away)?.sending === 'snapshot') break;
+      const [its, leads] = [away, leader].map((id) => replicas.find((replica) => replica.id === id));
+      if (Number(its?.firstIndex) > 1 && its?.appliedIndex === leads?.commitIndex) break;
     }
     await client.put('the others go on', 'yes');
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Membership } from '../../ts/host/membership.js';
-import { encodeConfState } from '../../ts/proto/conf-state.js';
+import { decodeConfState, encodeConfState } from '../../ts/proto/conf-state.js';
 import { PEER_PROTOCOL, type PeerHello } from '../../ts/proto/peer-hello.js';
 
 const uid = (n: number): string => n.toString(16).padStart(16, '0');
@@ -72,16 +72,28 @@ test('a leader vouches for those alone that have lived, and says so once for eac
   assert.notEqual(leader.propose(), null);
 });
 
-// The claim of membership.ts, by brute force: replicas meet in any order, disks are emptied, saving takes its time.
+test('what a snapshot says of members is noted where nothing is known, and takes nothing back', () => {
+  const saved = encodeConfState(new Map([[1, uid(1)], [2, uid(2)], [3, null], [4, null]])); // biome-ignore format: one line
+  const a = new Membership({ id: 1, uid: uid(1), blank: false, voters: [1], saved });
+  const conf = new Map([[1, uid(1)], [2, uid(22)], [3, uid(3)], [5, uid(5)]]); // biome-ignore format: one line
+  const bytes = a.noting(conf);
+  assert.deepEqual([a.uidOf(3), a.knownUid(3)], [null, null], 'not before the disk has it');
+  a.note(decodeConfState(bytes));
+  assert.ok(a.saved(bytes));
+  assert.deepEqual([a.uidOf(2), a.knownUid(3), a.uidOf(4), a.uidOf(5)], [uid(2), uid(3), null, undefined]);
+});
+
+// The claim of membership.ts, by brute force: replicas meet in any order, snapshots bring what others hold, disks are emptied,
+// saving takes its time.
 test('of two disks in one place, at most one ever lives', () => {
   const size = fc.integer({ min: 2, max: 7 });
-  const meetings = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.boolean()), { maxLength: 120 });
+  const meetings = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.boolean(), fc.boolean()), { maxLength: 120 });
   fc.assert(
     fc.property(size, meetings, meetings, (n, first, second) => {
       const voters = Array.from({ length: n }, (_, i) => i + 1);
       const replicas = new Map(voters.map((id) => [id, fresh(id, voters)]));
-      const meet = (pairs: readonly (readonly [number, number, boolean])[]): void => {
-        for (const [x, y, saves] of pairs) {
+      const meet = (pairs: readonly (readonly [number, number, boolean, boolean])[]): void => {
+        for (const [x, y, saves, sends] of pairs) {
           const a = replicas.get((x % n) + 1);
           const b = replicas.get((y % n) + 1);
           if (a === undefined || b === undefined || a === b) continue;
@@ -96,6 +108,10 @@ test('of two disks in one place, at most one ever lives', () => {
             if (saves) one.saved(one.encode());
             if (one.mayBeAdmitted) one.admit();
           }
+          if (!sends || a.standing !== 'member' || b.standing !== 'member') continue;
+          const noted = b.noting(decodeConfState(a.encode()));
+          b.note(decodeConfState(noted));
+          b.saved(noted);
         }
       };
       meet(first);

@@ -233,7 +233,7 @@ for (const healthy of ['the leader', 'a follower'] as const) {
 }
 
 test('an absent member holds the log back, and catches up from it however much of it has been flushed', async () => {
-  await using sim = await Simulation.start({ seed: 94, options: { limits: { maxLogBytes: 1 } } });
+  await using sim = await Simulation.start({ seed: 94, options: { storage: { flushLogBytes: 4 * 1024 * 1024 } } });
   const asker = new Asker(sim);
   const leader = sim.untilLeader();
   const absent = sim.ids.find((id) => id !== leader) ?? 0;

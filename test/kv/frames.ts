@@ -38,6 +38,12 @@ export function appendFrame(key: string, suffix: string, o: WriteOptions = {}): 
   return writeFrame(scratch, o);
 }
 
+export function deleteFrame(key: string, o: WriteOptions = {}): Buffer {
+  const scratch = new CommandScratch();
+  scratch.add(COMMAND.delete, 0, 0, key);
+  return writeFrame(scratch, o);
+}
+
 export function writeFrame(scratch: CommandScratch, o: WriteOptions = {}): Buffer {
   const frame = emptyWriteFrame(scratch.headers, scratch.dataBytes);
   scratch.copyHeaders(frame, WRITE_FRAME_HEADERS_AT, 0, scratch.headers);

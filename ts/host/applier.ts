@@ -24,6 +24,7 @@ export class Applier {
   #applied: number;
   #waitingBytes = 0;
   #due = false;
+  #held = false;
   #idle: Timer | null = null;
 
   constructor(
@@ -54,15 +55,42 @@ export class Applier {
     return this.#target;
   }
 
-  /** All that may be written is with the storage. */
+  /** Runs that the storage has not yet done. */
+  get runs(): number {
+    return this.#runs.length;
+  }
+
+  /** All that may be written now is with the storage. */
   get isIdle(): boolean {
-    return this.#handed >= this.#target || this.#runs.length >= RUNS_MAX;
+    return this.#held || this.#handed >= this.#target || this.#runs.length >= RUNS_MAX;
   }
 
   /** Entries up to `target` may be applied; `bytes` came since the last call. */
   allow(target: number, bytes: number): void {
     if (target > this.#target) this.#target = target;
     this.#waitingBytes += bytes;
+  }
+
+  /** No further run begins: the state machine is going to be replaced. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** It has not been. */
+  release(): void {
+    this.#held = false;
+  }
+
+  /** It has been, and has everything up to `index`. */
+  restart(index: number): void {
+    this.#held = false;
+    this.#due = false;
+    this.#waitingBytes = 0;
+    this.#runs.length = 0;
+    this.#target = index;
+    this.#evaluated = index;
+    this.#handed = index;
+    this.#applied = index;
   }
 
   /** Somebody waits for the write. */
@@ -76,6 +104,7 @@ export class Applier {
    * @param wantsResults - does somebody wait for the outcome of entries in (from, to]?
    */
   run(wantsResults: (from: number, to: number) => boolean): boolean {
+    if (this.#held) return false;
     if (this.#handed >= this.#target) {
       this.#due = false;
       return false;
@@ -113,6 +142,7 @@ export class Applier {
 
   /** Asks how far the apply thread is. Returns whether it got on. */
   progress(): boolean {
+    if (this.#held && this.#runs.length === 0) return false; // what the storage says may be of the other state already
     const applied = this.#machine.applied(this.#group);
     while ((this.#runs[0] ?? Number.POSITIVE_INFINITY) <= applied) this.#runs.shift();
     if (applied <= this.#applied) return false;

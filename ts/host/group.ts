@@ -5,7 +5,7 @@ import { decodeConfState, encodeConfState } from '../proto/conf-state.js';
 import type { IncomingMessage } from '../proto/peer-frames.js';
 import type { Append, Entry, Message, ReplicaId } from '../raft/messages.js';
 import { RaftNode } from '../raft/raft-node.js';
-import type { Persist, Ready } from '../raft/ready.js';
+import type { Persist, Ready, SnapshotPoint } from '../raft/ready.js';
 import {
   type GroupRecovery,
   type LogStore,
@@ -21,6 +21,7 @@ import type { Membership } from './membership.js';
 import type { ReplicaLimits } from './options.js';
 import type { AppendSource, Outbox } from './outbox.js';
 import { type Gathered, Proposals } from './proposals.js';
+import type { SnapshotInfo } from './snapshot-files.js';
 import { recordBytes, Stage, type Staged } from './stage.js';
 
 /** What a group tells the service above it. None of these may throw. */
@@ -50,6 +51,10 @@ export interface GroupOptions {
   readonly wake: () => void;
   /** Record `index` has changed the membership, and corrected the uids of these replicas. */
   readonly onConf: (index: number, corrected: readonly ReplicaId[]) => void;
+  /** The log no longer helps these followers. */
+  readonly onNeedSnapshot: (followers: readonly ReplicaId[]) => void;
+  /** State machine and log are to be replaced; `installed` is to be called then. */
+  readonly onInstall: (point: SnapshotPoint) => void;
 }
 
 /** A write that the disk has not confirmed: what to report, and what to send, when it has. */
@@ -106,7 +111,7 @@ export class Group<W> implements AppendSource {
         inflightBytesMax: limits.inflightBytesMax,
         appendBytesMax: limits.appendBytesMax,
         uncommittedBytesMax: limits.uncommittedBytesMax,
-        catchUpBytesMax: limits.catchUpBytesMax,
+        catchUpBytesMax: limits.maxLogBytes < 0 ? Number.MAX_SAFE_INTEGER : limits.maxLogBytes,
         blankBytes: RECORD_HEADER_BYTES,
       },
       {
@@ -210,6 +215,14 @@ export class Group<W> implements AppendSource {
     }
   }
 
+  /** State machine and log are those of a snapshot now. */
+  installed({ index, term, time, nextRevision }: SnapshotInfo): void {
+    this.#end = { index, term, time, nextRevision };
+    this.#confs.length = 0;
+    this.applier.restart(index);
+    this.node.onInstalled(index);
+  }
+
   stop(): void {
     this.applier.stop();
     this.#commitNews.stop();
@@ -257,6 +270,8 @@ export class Group<W> implements AppendSource {
     this.#adoptConfs(ready.applyUpTo);
     for (const read of ready.reads) this.#listener?.onRead(read.context, read.index);
     for (const context of ready.readsLost) this.#listener?.onReadLost(context);
+    if (ready.needSnapshot.length > 0) this.#options.onNeedSnapshot(ready.needSnapshot);
+    if (ready.install !== null) this.#options.onInstall(ready.install);
     return true;
   }
 

@@ -6,30 +6,31 @@
 // May import: ts/raft, ts/base, ts/proto, ts/storage, ts/transport.
 //
 // host.ts is the event loop of one replica: turns, ticks, failure. What it runs:
-//   group.ts      one group: Ready to writes, messages, applied entries     membership.ts  who may vote: uids
+//   group.ts      one group: Ready to writes, messages, applied entries     admission.ts   who may take part (membership.ts: why)
 //   proposals.ts  the commands of a turn, as records                        inbound.ts     a leader's records, checked
 //   outbox.ts     the messages of a turn, as one frame for each peer        applier.ts     when entries are applied
 //   pulse.ts      ticks, and what a pause means                             disk-watch.ts  a stalled disk, a long log
-//   commit-news.ts  when followers hear how far the commit index is
+//   commit-news.ts  when followers hear how far the commit index is     snapshots.ts    made, sent, received, installed
 // Start at Host.#turn: that is the order in which everything happens.
 import type { Clock, Random } from '../base/clock.js';
 import { EraftError } from '../base/errors.js';
-import { LIMITS } from '../base/limits.js';
 import type { Logger } from '../base/logger.js';
 import { decodeRaftFrame, PEER_FRAME } from '../proto/peer-frames.js';
-import { PEER_PROTOCOL, type PeerHello } from '../proto/peer-hello.js';
+import type { PeerHello } from '../proto/peer-hello.js';
 import { malformed } from '../proto/table.js';
 import type { ReplicaId } from '../raft/messages.js';
 import type { GroupRecovery, Progress, Storage } from '../storage/index.js';
-import { judgeHello } from '../transport/handshake.js';
 import type { Network, NetworkHost } from '../transport/network.js';
+import { Admission, type PeerFacts } from './admission.js';
 import { Answers } from './answers.js';
 import { DiskWatch } from './disk-watch.js';
 import { Group, type GroupListener } from './group.js';
-import { Membership } from './membership.js';
+import type { Membership } from './membership.js';
 import { type HostTimes, type ReplicaLimits, TICKS_PER_HEARTBEAT } from './options.js';
 import { Outbox } from './outbox.js';
 import { Pulse } from './pulse.js';
+import type { SnapshotFiles, SnapshotInfo } from './snapshot-files.js';
+import { Snapshots } from './snapshots.js';
 import { Tags } from './tags.js';
 
 /** The service above the groups, as the host calls it. None of these may throw, but for errors of the storage. */
@@ -52,6 +53,7 @@ export interface HostOptions {
   readonly voters: readonly ReplicaId[];
   readonly group: number;
   readonly storage: Storage;
+  readonly snapshotFiles: (tags: Tags) => SnapshotFiles;
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
@@ -62,31 +64,21 @@ export interface HostOptions {
   readonly peerAddress: string;
 }
 
-/** What is known of another replica. */
-export interface PeerFacts {
-  clientAddress: string;
-  peerAddress: string;
-  uid: string;
-  refused: string;
-}
+export type { PeerFacts } from './admission.js';
 
 export class Host<W> implements NetworkHost {
-  readonly membership: Membership;
   readonly group: Group<W>;
-  readonly peers = new Map<ReplicaId, PeerFacts>();
   readonly tags = new Tags();
   readonly answers: Answers;
+  readonly snapshots: Snapshots;
   failure: EraftError | null = null;
-  /** Why this replica does not take part, or what else its operator should know; '' = nothing. */
-  problem = '';
   readonly #options: HostOptions;
+  readonly #admission: Admission;
   readonly #outbox: Outbox;
   readonly #pulse: Pulse;
   readonly #disk: DiskWatch<W>;
   #service: HostService<W> | null = null;
   #progress: Progress;
-  #saving: { ticket: number; bytes: Uint8Array }[] = [];
-  #confIndex: number;
   #turnAsked = false;
   #sent = false;
   #stopped = false;
@@ -104,9 +96,7 @@ export class Host<W> implements NetworkHost {
     this.#progress = storage.poll();
     this.answers = new Answers(storage, this.tags);
     const recovery = storage.groups().find((g) => g.group === group) ?? nothingOf(group);
-    this.#confIndex = recovery.confIndex;
-    const { uid, blank } = storage.identity;
-    this.membership = new Membership({ id, uid, blank, voters: options.voters, saved: recovery.conf });
+    this.#admission = new Admission({ ...options, onStanding: (takesPart) => this.#onStanding(takesPart) }, recovery);
     const electionTicks = Math.ceil(times.electionTimeoutMs / tickMs);
     this.group = new Group<W>({
       group,
@@ -122,21 +112,37 @@ export class Host<W> implements NetworkHost {
       heartbeatTicks: TICKS_PER_HEARTBEAT,
       jitter: () => Math.min(electionTicks - 1, Math.floor(options.random() * electionTicks)),
       wake: () => this.wake(),
-      onConf: (index, corrected) => this.#onConf(index, corrected),
+      onConf: (index, corrected) => this.#admission.onConf(index, corrected),
+      onNeedSnapshot: (followers) => this.#needSnapshot(followers),
+      onInstall: (point) => this.snapshots.install(point),
     });
-    this.group.node.mayCampaign(this.membership.standing === 'member');
-    this.#disk = new DiskWatch(this.group, options);
+    this.snapshots = this.#snapshots(options);
+    this.group.node.mayCampaign(this.#admission.takesPart);
+    this.#disk = new DiskWatch(this.group, { ...options, keepsLogFrom: () => this.snapshots.keepsLogFrom });
   }
 
   /** Takes part from now on. @throws EraftError when the network cannot be started */
   async start(service: HostService<W>): Promise<void> {
     this.#service = service;
     this.group.listen(service);
-    this.#admitIfKnown();
+    this.#admission.admitIfKnown();
     await this.#options.network.start(this);
     this.#pulse.start();
     if (this.membership.voters.length === 1) this.group.node.campaign(); // nobody to wait for
     this.wake();
+  }
+
+  get membership(): Membership {
+    return this.#admission.membership;
+  }
+
+  get peers(): ReadonlyMap<ReplicaId, PeerFacts> {
+    return this.#admission.peers;
+  }
+
+  /** Why this replica does not take part, or what else its operator should know; '' = nothing. */
+  get problem(): string {
+    return this.failure?.message ?? this.#admission.problem;
   }
 
   get progress(): Progress {
@@ -176,11 +182,46 @@ export class Host<W> implements NetworkHost {
       },
     );
     this.failure = error;
-    this.problem = error.message;
     this.stop();
     this.#options.logger.error('the replica has failed', { error: why });
     this.#service?.onFailed(error);
     void this.#options.network.close();
+  }
+
+  /** Has a snapshot made, and the log cut but for its newest part. @throws EraftError (rejects) what was in the way */
+  compact(): Promise<SnapshotInfo> {
+    return new Promise((resolve, reject) => {
+      this.snapshots.make((error, info) => {
+        if (info === null) {
+          reject(error);
+          return;
+        }
+        this.#disk.request();
+        resolve(info);
+      });
+    });
+  }
+
+  #snapshots(options: HostOptions): Snapshots {
+    return new Snapshots({
+      ...options,
+      node: this.group.node,
+      applier: this.group.applier,
+      files: options.snapshotFiles(this.tags),
+      sent: () => this.sent(),
+      fail: (error) => this.fail(error),
+      noting: (conf) => this.#admission.noting(conf),
+      onInstalled: (info, conf) => {
+        this.group.installed(info);
+        this.#admission.onNoted(info.index, conf);
+        this.wake();
+      },
+    });
+  }
+
+  #needSnapshot(followers: readonly ReplicaId[]): void {
+    for (const id of followers) this.snapshots.sender.need(id);
+    this.wake();
   }
 
   // ---- one turn
@@ -190,6 +231,7 @@ export class Host<W> implements NetworkHost {
     if (this.#stopped) return;
     try {
       this.#poll();
+      this.snapshots.advance();
       this.#service?.beforeTurn();
       this.group.propose();
       this.#work();
@@ -205,7 +247,7 @@ export class Host<W> implements NetworkHost {
     this.#progress = storage.poll();
     if (this.#progress.failed !== 0) throw storage.failure() ?? new Error('the storage has failed');
     this.group.durable(this.#progress.durable);
-    this.#saved(this.#progress.durable);
+    this.#admission.saved(this.#progress.durable);
     if (this.group.applier.progress()) this.group.node.onApplied(this.group.applier.applied);
     if (this.#progress.answersBytes > 0) this.answers.drain();
   }
@@ -250,7 +292,7 @@ export class Host<W> implements NetworkHost {
     if (this.#stopped) return;
     try {
       if (!afterPause) this.#disk.judge(now);
-      if (this.membership.standing === 'member') this.group.node.tick(afterPause);
+      if (this.#admission.takesPart) this.group.node.tick(afterPause);
       this.#service?.onTick(now);
       this.#disk.tidy(now, this.#progress.logBytes);
     } catch (error) {
@@ -259,82 +301,25 @@ export class Host<W> implements NetworkHost {
     this.wake();
   }
 
-  // ---- membership
-
-  #onConf(index: number, corrected: readonly ReplicaId[]): void {
-    this.#confIndex = index;
-    this.#saveMembership();
-    for (const id of corrected) this.#options.network.disconnect(id);
-    if (this.membership.standing !== 'stranger') return;
-    this.group.node.mayCampaign(false);
-    this.#disowned('a committed membership names another uid in its place');
-  }
-
-  #saveMembership(): void {
-    const bytes = this.membership.encode();
-    const ticket = this.#options.storage.log.saveConf(this.group.group, this.#confIndex, bytes);
-    this.#saving.push({ ticket, bytes });
-  }
-
-  #saved(durable: number): void {
-    let news = false;
-    while ((this.#saving[0]?.ticket ?? Number.POSITIVE_INFINITY) <= durable) {
-      const saved = this.#saving.shift();
-      if (saved !== undefined && this.membership.saved(saved.bytes)) news = true;
-    }
-    if (news) this.#options.network.announce();
-  }
-
-  #admitIfKnown(): void {
-    if (!this.membership.mayBeAdmitted) return;
-    this.#options.storage.setMemberKnown();
-    this.membership.admit();
-    this.group.node.mayCampaign(true);
-    this.#options.logger.info('this replica takes part from now on', { replica: this.#options.id });
-    this.#options.network.announce();
+  #onStanding(takesPart: boolean): void {
+    this.group.node.mayCampaign(takesPart);
+    if (!takesPart) this.#service?.onRole();
     this.wake();
-  }
-
-  #disowned(why: string): void {
-    this.problem =
-      `replica ${this.#options.id} takes no part: ${why}. Its data folder was emptied or exchanged; ` +
-      'give it back its own, or remove and add the replica';
-    this.#options.logger.error(this.problem, { code: 'ERAFT_REPLICA_UNKNOWN', uid: this.membership.uid });
-    this.#service?.onRole();
   }
 
   // ---- NetworkHost
 
   hello(to: ReplicaId): PeerHello {
-    const { id, storage, clientAddress, peerAddress } = this.#options;
-    return {
-      ...PEER_PROTOCOL,
-      cluster: storage.identity.cluster,
-      replica: id,
-      uid: this.membership.uid,
-      to,
-      clientAddress,
-      peerAddress,
-      blank: this.membership.standing !== 'member',
-      knownUid: this.membership.knownUid(to),
-      refused: '',
-      frameBytesMax: LIMITS.peerFrameBytesMax,
-    };
+    return this.#admission.hello(to);
   }
 
   judge(theirs: PeerHello, dialled: ReplicaId | null): string | null {
-    const { id, storage } = this.#options;
-    const { uid } = this.membership;
-    const memberUid = (other: ReplicaId) => this.membership.uidOf(other);
-    return judgeHello({ cluster: storage.identity.cluster, replica: id, uid, memberUid }, theirs, dialled);
+    return this.#admission.judge(theirs, dialled);
   }
 
   onHello(theirs: PeerHello): void {
-    const { clientAddress, peerAddress, uid } = theirs;
-    this.peers.set(theirs.replica, { clientAddress, peerAddress, uid, refused: '' });
     try {
-      if (this.membership.onHello(theirs)) this.#saveMembership();
-      this.#admitIfKnown();
+      this.#admission.onHello(theirs);
     } catch (error) {
       this.fail(error);
     }
@@ -347,28 +332,25 @@ export class Host<W> implements NetworkHost {
       peer: id,
     });
     if (!connected) this.group.node.onUnreachable(id);
+    this.snapshots.sender.onConnected(id, connected);
     this.#service?.onConnected(id, connected);
     this.wake();
   }
 
   onRefused(id: ReplicaId, by: 'us' | 'them', why: string): void {
-    const facts = this.peers.get(id) ?? { clientAddress: '', peerAddress: '', uid: '', refused: '' };
-    facts.refused = why;
-    this.peers.set(id, facts);
-    if (why === '') return;
-    const who = by === 'us' ? 'a peer was refused' : 'a peer refuses this replica';
-    this.#options.logger.error(who, { replica: this.#options.id, peer: id, why });
-    if (!why.startsWith('ERAFT_REPLICA_UNKNOWN') || !why.includes(this.membership.uid)) return;
-    const wasBlank = this.membership.standing === 'blank';
-    this.membership.disown();
-    if (wasBlank) this.#disowned(why);
+    this.#admission.onRefused(id, by, why);
   }
 
   onFrame(from: ReplicaId, kind: number, head: Uint8Array, tail: Uint8Array): void {
     if (this.#stopped) return;
     if (kind === PEER_FRAME.raft) this.#onRaft(from, head, tail);
+    else if (kind >= PEER_FRAME.snapshotOffer) this.#onSnapshotFrame(from, kind, head, tail);
     else this.#service?.onForward(from, kind, head, tail);
     this.wake();
+  }
+
+  #onSnapshotFrame(from: ReplicaId, kind: number, head: Uint8Array, tail: Uint8Array): void {
+    if (this.#admission.takesPart) this.snapshots.onFrame(from, kind, head, tail);
   }
 
   #onRaft(from: ReplicaId, head: Uint8Array, tail: Uint8Array): void {
@@ -378,7 +360,8 @@ export class Host<W> implements NetworkHost {
       if (message.from !== from || message.to !== id)
         throw malformed(`a message from ${message.from} to ${message.to}`);
       if (group !== this.group.group) throw malformed(`a message for group ${group}`);
-      if (this.membership.standing !== 'member') continue;
+      if (!this.#admission.takesPart) continue;
+      if (message.type === 'snapshot' && !this.snapshots.mayStep(message)) continue;
       try {
         this.group.receive(incoming, tail);
       } catch (error) {

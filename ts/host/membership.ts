@@ -34,6 +34,9 @@ export interface MembershipStart {
 //          replica says that it has lived (blank = false), hence has passed the question above; so a conf record never
 //          names B. A conf record beats what a replica had noted of a place by itself, as that may be a replica that came
 //          and went before it lived.
+// And:     a snapshot carries what its maker held, met or committed; who installs it notes a uid from it only where it holds
+//          none (`note`), as if it had met that replica then. Whoever holds A keeps it, so B gains nothing there; and of
+//          A's holders none can have told B.
 // Rests:   an answer leaves only when it is durable (`knownUid` comes from #durable); a uid that contradicts what is held is
 //          refused at the handshake (transport/handshake.ts), so nothing of such a replica reaches the core.
 // Not:     the other condition that one could accept, a leader that has committed in its term: such a leader has a majority
@@ -164,6 +167,18 @@ export class Membership {
     }
     this.#judgeSelf();
     return corrected.filter((id) => id !== this.id);
+  }
+
+  /** What a snapshot says of members: noted where nothing is known. */
+  note(conf: Members): void {
+    for (const [id, uid] of conf) if (this.#members.get(id) === null) this.#members.set(id, uid);
+    this.#judgeSelf();
+  }
+
+  /** What `encode` would give after `note`. */
+  noting(conf: Members): Uint8Array {
+    const noted = [...this.#members].map(([id, uid]) => [id, uid ?? conf.get(id) ?? null] as const);
+    return encodeConfState(new Map(noted));
   }
 
   #judgeSelf(): void {

@@ -24,10 +24,19 @@ export interface ReplicaLimits {
   readonly appendBytesMax: number;
   /** Raft: log bytes proposed and not committed. */
   readonly uncommittedBytesMax: number;
-  /** Log bytes that a member may be behind and still have the log kept for it. */
-  readonly catchUpBytesMax: number;
-  /** A larger log makes the store flush, so that the log can be cut. -1: never for this reason. */
+  /**
+   * A larger log is cut, though a member may need it, which then gets a snapshot. Twice this while a snapshot is on its way,
+   * so that its follower finds the log that comes behind. -1: the log is kept for every member, however long it grows.
+   */
   readonly maxLogBytes: number;
+  /** The same, counted in entries. -1: no such limit. */
+  readonly maxLogEntries: number;
+  /** Newest log bytes that are kept for slower members when it is cut so; half of `maxLogBytes` at most. */
+  readonly trailingLogBytes: number;
+  /** Bytes of snapshots sent per second, to all followers together. */
+  readonly snapshotBytesPerSecondMax: number;
+  /** Snapshots sent at once. */
+  readonly snapshotStreamsMax: number;
   /** Followers apply in bulk: when so many log bytes wait, or the first of them has waited so long. */
   readonly applyLagBytesMax: number;
   readonly applyIdleMs: number;
@@ -46,8 +55,11 @@ export const REPLICA_LIMITS: ReplicaLimits = {
   inflightBytesMax: 32 * MiB, // window / round trip: 3.3 GB/s at 10 ms
   appendBytesMax: 1 * MiB, // a vote or heartbeat waits behind no more on one link
   uncommittedBytesMax: 64 * MiB,
-  catchUpBytesMax: 1024 * MiB,
   maxLogBytes: 512 * MiB,
+  maxLogEntries: -1,
+  trailingLogBytes: 64 * MiB,
+  snapshotBytesPerSecondMax: 64 * MiB,
+  snapshotStreamsMax: 2,
   applyLagBytesMax: 4 * MiB,
   applyIdleMs: 50,
 };
@@ -62,10 +74,12 @@ export const HOST_TIMES: HostTimes = { electionTimeoutMs: 1_000, heartbeatInterv
 /** Ticks are finer than heartbeats, so that replicas that time out together seldom do so in the same tick. */
 export const TICKS_PER_HEARTBEAT = 2;
 
+const NEGATIVE: ReadonlySet<string> = new Set(['maxLogBytes', 'maxLogEntries'] satisfies (keyof ReplicaLimits)[]);
+
 /** Refuses, never repairs: a value changed behind the user's back is one that nobody can reason about. */
 export function checkHostOptions(limits: ReplicaLimits, times: HostTimes): void {
   for (const [name, value] of Object.entries(limits)) {
-    const least = name === 'maxLogBytes' ? -1 : 1;
+    const least = NEGATIVE.has(name) ? -1 : 1;
     demand(
       Number.isSafeInteger(value) && value >= least,
       `limits.${name} is ${value}: it must be an integer of at least ${least}`,

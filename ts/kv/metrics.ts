@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.js';
+import type { SnapshotCounts } from '../host/snapshots.js';
 import type { ReplicaId } from '../raft/messages.js';
 import type { StorageStats } from '../storage/index.js';
 
@@ -78,7 +79,7 @@ export interface PeerMetrics {
 }
 
 /** Plain numbers of one moment: gauges unless said. */
-export interface MetricsSnapshot {
+export interface MetricsSnapshot extends SnapshotCounts {
   readonly role: string;
   readonly term: number;
   readonly leader: ReplicaId;

@@ -35,6 +35,12 @@ interface Waiting {
   readonly go: () => void;
 }
 
+/** May a replica answer from what it has? Not while its state is being replaced: part of it is gone, part not yet there. */
+export function stateRefusal(installing: boolean): EraftError | null {
+  if (!installing) return null;
+  return new EraftError('ERAFT_UNAVAILABLE', 'this replica is installing a snapshot: ask again, or ask another one');
+}
+
 // SAFETY: a linearizable read.
 // Claim:   it sees every write that was answered before it was asked.
 // Why:     the frames of a turn share one question to the core, asked after all of them have come; the core answers with
@@ -147,10 +153,16 @@ export class Reads {
   }
 
   #has(revision: number): boolean {
+    if (this.#context.host.group.node.installing) return false;
     return revision <= this.#context.machine.revision(this.#context.group);
   }
 
   #admit(pending: Pending, bytes: number): boolean {
+    const refusal = stateRefusal(this.#context.host.group.node.installing);
+    if (refusal !== null) {
+      this.#context.reject(pending, refusal);
+      return false;
+    }
     if (this.gauge.admits(bytes)) {
       pending.charge(this.gauge, bytes);
       return true;
@@ -195,7 +207,12 @@ export class Reads {
     const round = this.#stale;
     if (round.reads.length + round.scans.length === 0) return;
     this.#stale = this.#round();
-    this.#serve(round);
+    const refusal = stateRefusal(this.#context.host.group.node.installing);
+    if (refusal === null) this.#serve(round);
+    else {
+      this.#fail(round, (pending) => this.#context.reject(pending, refusal));
+      this.#recycle(round);
+    }
   }
 
   #serve(round: Round): void {

@@ -6,6 +6,7 @@ import { type Logger, SILENT } from '../base/logger.js';
 import { VERSION } from '../base/version.js';
 import { Host } from '../host/host.js';
 import { checkHostOptions, HOST_TIMES, type HostTimes, REPLICA_LIMITS, type ReplicaLimits } from '../host/options.js';
+import { StorageSnapshots } from '../host/storage-snapshots.js';
 import { DEFAULT_GROUP } from '../proto/frame.js';
 import type { ReplicaId } from '../raft/messages.js';
 import { openStorage, type Storage, type StorageOptions, type StorageTuning } from '../storage/index.js';
@@ -120,6 +121,7 @@ export class ReplicaNode {
         voters: [...peers.keys()],
         group: DEFAULT_GROUP,
         storage,
+        snapshotFiles: (tags) => new StorageSnapshots(storage.snapshots, DEFAULT_GROUP, tags),
         network,
         clock,
         random,
@@ -218,6 +220,7 @@ export class ReplicaNode {
       peers: this.#network
         .counters()
         .map(({ dropped, queuedBytes: _, ...peer }) => ({ ...peer, droppedMessages: dropped })),
+      ...this.#host.snapshots.counts(down ? null : this.#host.snapshots.latest),
       storage: down ? undefined : this.#storage.stats(),
     };
   }

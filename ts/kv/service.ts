@@ -23,7 +23,7 @@ import { Forwards, PeerRequester } from './forwards.js';
 import { checkHello, type GreetingOptions, welcomeFrame } from './greeting.js';
 import { type LeaderHint, LeaderHints } from './leader-hints.js';
 import { Deadlines, Pending } from './pending.js';
-import { Reads } from './reads.js';
+import { Reads, stateRefusal } from './reads.js';
 import type { Requester } from './requester.js';
 import type { ClusterStatus, ReplicaStatus } from './status.js';
 import { StatusBoard } from './status-board.js';
@@ -261,6 +261,8 @@ export class KvService implements HostService<Pending> {
   /** A value from memory, as of now. undefined: absent. null: not in memory. */
   peek(key: Uint8Array): Uint8Array<ArrayBuffer> | undefined | null {
     if (this.#closed !== null) throw this.#closed(false);
+    const refusal = stateRefusal(this.#host.group.node.installing);
+    if (refusal !== null) throw refusal;
     return this.#board.peek(key);
   }
 

@@ -46,6 +46,7 @@ export class StatusBoard {
     const { host, machine, group, replica, clientAddress, peerAddresses, version } = this.#o;
     const { node, applier } = host.group;
     const { logBytes, storeBytes, diskFull } = host.progress;
+    const snapshot = this.#down ? null : host.snapshots.latest;
     const problem = host.problem === '' ? {} : { problem: host.problem };
     return {
       id: replica,
@@ -62,7 +63,9 @@ export class StatusBoard {
       revision: this.#down ? 0 : machine.revision(group),
       logBytes,
       storeBytes,
-      snapshotBytes: 0,
+      snapshotBytes: snapshot?.bytes ?? 0,
+      snapshotIndex: snapshot?.index ?? 0,
+      installing: node.installing,
       diskFull,
       uid: host.membership.uid,
       version,

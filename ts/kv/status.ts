@@ -21,6 +21,10 @@ export interface ReplicaStatus {
   readonly logBytes: number;
   readonly storeBytes: number;
   readonly snapshotBytes: number;
+  /** The last entry in the last complete snapshot here; 0: there is none. */
+  readonly snapshotIndex: number;
+  /** Its state is being replaced by a snapshot: it answers no reads from what it has. */
+  readonly installing: boolean;
   readonly diskFull: boolean;
   readonly uid: string;
   readonly version: string;
@@ -38,7 +42,7 @@ export interface ClusterStatus {
 
 export function unreachable(id: ReplicaId, address: string, peerAddress: string): ReplicaStatus {
   const indexes = { term: 0, leader: 0, commitIndex: 0, appliedIndex: 0, lastIndex: 0, firstIndex: 0, revision: 0 };
-  const sizes = { logBytes: 0, storeBytes: 0, snapshotBytes: 0, diskFull: false };
+  const sizes = { logBytes: 0, storeBytes: 0, snapshotBytes: 0, snapshotIndex: 0, installing: false, diskFull: false };
   const who = { id, address, peerAddress, reachable: false, role: 'unreachable', uid: '', version: '' } as const;
   return { ...who, ...indexes, ...sizes, peers: [] };
 }

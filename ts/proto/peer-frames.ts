@@ -1,4 +1,5 @@
-// The frames between replicas (proto/peer.fbs): prefix, Raft messages, forwarded client frames. peer-hello.ts has the rest.
+// The frames between replicas (proto/peer.fbs): prefix, Raft messages, forwarded client frames. The rest: peer-hello.ts and
+// snapshot-frames.ts.
 //
 // ```text
 // 0        4             8          12     13        14     16
@@ -11,7 +12,15 @@ import { malformed, readU64, TableReader, writeI64 } from './table.js';
 
 export const PEER_PREFIX_BYTES = 16;
 export const PEER_VERSION = 1;
-export const PEER_FRAME = { hello: 1, raft: 2, forward: 3, forwarded: 4 } as const;
+export const PEER_FRAME = {
+  hello: 1,
+  raft: 2,
+  forward: 3,
+  forwarded: 4,
+  snapshotOffer: 5,
+  snapshotWant: 6,
+  snapshotChunk: 7,
+} as const;
 
 export interface PeerPrefix {
   readonly length: number;
@@ -27,7 +36,7 @@ export function readPeerPrefix(view: DataView, at: number, frameBytesMax: number
   const kind = view.getUint8(at + 12);
   const version = view.getUint8(at + 13);
   if (version !== PEER_VERSION) throw malformed(`frame version ${version}, known is ${PEER_VERSION}`);
-  if (kind < PEER_FRAME.hello || kind > PEER_FRAME.forwarded) throw malformed(`frame kind ${kind}`);
+  if (kind < PEER_FRAME.hello || kind > PEER_FRAME.snapshotChunk) throw malformed(`frame kind ${kind}`);
   if (view.getUint16(at + 14, true) !== 0) throw malformed('frame prefix with unknown bits');
   if (length > frameBytesMax) throw malformed(`frame of ${length} bytes, at most ${frameBytesMax} are taken`);
   if (headLength > length) throw malformed(`head of ${headLength} bytes in a frame of ${length}`);

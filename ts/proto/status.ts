@@ -25,7 +25,7 @@ export interface PeerStatus {
   readonly uid: string | null;
   /** Why it does not take us in, or we do not take it in. */
   readonly refused?: string;
-  /** Seen by a leader: the last log index that it holds durably, and how it is being sent the rest. */
+  /** Seen by a leader: the last log index that it holds durably, and how it is sent the rest: probe, replicate, snapshot. */
   readonly match?: number;
   readonly sending?: string;
   /** Seen by a leader: it is so far behind that the log is no longer kept for it. */
@@ -46,6 +46,10 @@ export interface ReplicaStatus {
   readonly logBytes?: number;
   readonly storeBytes?: number;
   readonly snapshotBytes?: number;
+  /** The last entry in the last complete snapshot there; 0: there is none. */
+  readonly snapshotIndex?: number;
+  /** Its state is being replaced by a snapshot. */
+  readonly installing?: boolean;
   readonly diskFull?: boolean;
   /** Why it does not take part, or what else its operator should know. */
   readonly problem?: string;

@@ -148,6 +148,15 @@ export class Metrics {
   #registerStorage(): void {
     this.#gauge('eraft_log_bytes', 'Bytes of the log on disk', (now) => now.logBytes);
     this.#gauge('eraft_store_bytes', 'Bytes of the store on disk', (now) => now.storeBytes);
+    this.#gauge('eraft_snapshot_bytes', 'Bytes of the last complete snapshot', (now) => now.snapshotBytes);
+    this.#gauge('eraft_snapshot_index', 'Last log index in it, 0 if there is none', (now) => now.snapshotIndex);
+    this.#gauge('eraft_snapshot_streams', 'Snapshots on their way to followers', (now) => now.snapshotStreams);
+    this.#gauge('eraft_snapshot_installing', '1 while one replaces the state', (now) => now.snapshotInstalling);
+    this.#counter('eraft_snapshots_made_total', 'Snapshots made', (now) => now.snapshotsMade);
+    this.#counter('eraft_snapshots_sent_total', 'Snapshots taken by followers', (now) => now.snapshotsSent);
+    this.#counter('eraft_snapshots_installed_total', 'Snapshots installed', (now) => now.snapshotsInstalled);
+    this.#counter('eraft_snapshot_sent_bytes_total', 'Bytes of snapshots sent', (now) => now.snapshotSentBytes);
+    this.#counter('eraft_snapshot_received_bytes_total', 'Bytes received', (now) => now.snapshotReceivedBytes);
     this.#gauge('eraft_log_queued_bytes', 'Log bytes that are not yet durable', (now) => now.queuedBytes);
     this.#gauge('eraft_disk_full', '1 while writes are refused since the disk is full', (now) => now.diskFull);
     const pending = 'How long the present sync of the log has been running, 0 when none is';

@@ -108,6 +108,11 @@ export class MemoryHub {
     for (const other of this.#endpoints.values()) other.drop(endpoint.id);
   }
 
+  /** Bytes sent and not yet arrived. */
+  underWay(from: ReplicaId, to: ReplicaId): number {
+    return this.#underWay.get(`${from}>${to}`) ?? 0;
+  }
+
   sever(a: ReplicaId, b: ReplicaId): void {
     this.#endpoints.get(a)?.drop(b);
     this.#endpoints.get(b)?.drop(a);
@@ -249,6 +254,10 @@ export class MemoryNetwork implements Network {
 
   connected(id: ReplicaId): boolean {
     return this.#connected.has(id);
+  }
+
+  queuedBytes(id: ReplicaId): number {
+    return this.#hub.underWay(this.id, id);
   }
 
   counters(): readonly PeerCounters[] {

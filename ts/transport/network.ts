@@ -54,6 +54,8 @@ export interface Network {
   /** Ends the connections with this peer, which may try again. */
   disconnect(id: ReplicaId): void;
   connected(id: ReplicaId): boolean;
+  /** Bytes that wait for this peer to take them. */
+  queuedBytes(id: ReplicaId): number;
   counters(): readonly PeerCounters[];
   close(): Promise<void>;
 }

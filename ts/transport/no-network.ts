@@ -18,6 +18,10 @@ export class NoNetwork implements Network {
     return false;
   }
 
+  queuedBytes(): number {
+    return 0;
+  }
+
   counters(): readonly PeerCounters[] {
     return [];
   }

@@ -118,6 +118,10 @@ export class TcpNetwork implements Network {
     return this.#peers.get(id)?.connected ?? false;
   }
 
+  queuedBytes(id: ReplicaId): number {
+    return this.#peers.get(id)?.outbound?.queuedBytes ?? 0;
+  }
+
   counters(): readonly PeerCounters[] {
     return [...this.#peers.values()].map((peer) => peer.counters());
   }

@@ -160,12 +160,19 @@ export const OPTIONS: readonly Option[] = [
   replica('inflightBytesMax', size, 'Log bytes on the way to one follower.'),
   replica('appendBytesMax', size, 'Log bytes of one append.'),
   replica('uncommittedBytesMax', size, 'Log bytes proposed and not committed.'),
-  replica('catchUpBytesMax', size, 'Log kept for a replica that is behind; beyond it, its catch-up is given up.'),
   replica(
     'maxLogBytes',
     bytes(-1),
-    'A larger log makes the store flush, so that the log can be cut. -1: never for this reason.',
+    'A larger log is cut, though a replica lacks it, which then gets a snapshot. -1: kept for every replica.',
   ),
+  replica('maxLogEntries', integer(-1), 'The same, counted in records. -1: no such limit.'),
+  replica(
+    'trailingLogBytes',
+    size,
+    'Newest part of the log that stays when it is cut so, for slower replicas. Half of `maxLogBytes` at most.',
+  ),
+  replica('snapshotBytesPerSecondMax', size, 'Bytes of snapshots sent per second, to all replicas together.'),
+  replica('snapshotStreamsMax', limit, 'Snapshots sent at once.'),
   replica('applyLagBytesMax', size, 'The store is written when so many log bytes wait for it.'),
   replica('applyIdleMs', milliseconds, 'The store is written when something has waited so long for it.'),
 

@@ -6,3 +6,6 @@ export { Forward } from './peer/forward.js';
 export { Hello } from './peer/hello.js';
 export { RaftFrame } from './peer/raft-frame.js';
 export { RaftMessage } from './peer/raft-message.js';
+export { SnapshotChunk } from './peer/snapshot-chunk.js';
+export { SnapshotOffer } from './peer/snapshot-offer.js';
+export { SnapshotWant } from './peer/snapshot-want.js';
