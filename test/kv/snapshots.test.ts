@@ -86,7 +86,7 @@ describe('a member that was away for longer than the log is kept', () => {
       sim.until(() => sim.node(away).metrics().snapshotReceivedBytes > 4 * MiB, 'some of it');
       const victim = who === 'receiver' ? away : leader;
       const { snapshotReceivedBytes } = sim.node(away).metrics();
-      await sim.stop(victim);
+      await sim.process(victim).stop();
       await sim.start(victim);
       // The same leader, which alone has that snapshot.
       for (const id of sim.ids) if (id !== leader && id !== away) sim.process(id).clock?.pause();
@@ -101,7 +101,7 @@ describe('a member that was away for longer than the log is kept', () => {
     });
   }
 
-  for (const seed of [211, 212, 213]) {
+  for (const seed of [211, 212]) {
     test(`crashes of sender and receiver at any moment end in one state; seed ${seed}`, async () => {
       const limits = { ...SMALL.limits, snapshotBytesPerSecondMax: 8 * MiB };
       await using sim = await Simulation.start({ seed, options: { ...SMALL, limits } });

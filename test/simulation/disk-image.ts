@@ -61,7 +61,8 @@ export class DiskImage {
   /** The same, of what is durable. */
   durable: Head[] = [];
   durableHard: Hard = NOTHING;
-  readonly #queue: Submission[] = [];
+  #queue: Submission[] = [];
+  #installing: Head[] | null = null;
 
   submit(submission: Submission): void {
     for (const head of submission.heads) put(this.log, head);
@@ -83,6 +84,20 @@ export class DiskImage {
     }
   }
 
+  /** A snapshot begins to take the place of the log, which is what led up to it from now on, or still what it was. */
+  install(prefix: readonly Head[]): void {
+    this.#installing = [...prefix];
+  }
+
+  /** It has taken its place. */
+  installed(): void {
+    if (this.#installing === null) return;
+    this.log = [...this.#installing];
+    this.durable = this.#installing;
+    this.#installing = null;
+    this.#queue = this.#queue.map((submission) => ({ ...submission, heads: [] }));
+  }
+
   holds(index: number, term: number): boolean {
     return this.durable[index - 1]?.term === term;
   }
@@ -98,6 +113,7 @@ export class DiskImage {
     this.durableHard = { term: found.term, vote: found.vote, commit: found.commit };
     this.durable = this.#moment(found.lastIndex, termOf(found, found.lastIndex)) ?? this.durable;
     this.#queue.length = 0;
+    this.#installing = null;
     this.log = [...this.durable];
     this.hard = this.durableHard;
     if (wrong !== '') return wrong;
@@ -123,6 +139,8 @@ export class DiskImage {
     const log = [...this.durable];
     const isIt = (): boolean => log.length === lastIndex && (log.at(-1)?.term ?? 0) === lastTerm;
     if (isIt()) return log;
+    const replaced = this.#installing;
+    if (replaced?.length === lastIndex && replaced.at(-1)?.term === lastTerm) return [...replaced];
     for (const { heads } of this.#queue) {
       for (const head of heads) {
         put(log, head);

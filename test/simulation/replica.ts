@@ -18,7 +18,7 @@ import {
 } from '../../ts/storage/index.js';
 import type { MemoryHub, MemoryNetwork } from '../../ts/transport/memory-network.js';
 import { ProcessClock, type VirtualTime } from '../host/virtual-clock.js';
-import { DiskImage, type Recovered, type Submission } from './disk-image.js';
+import { DiskImage, type Head, type Recovered, type Submission } from './disk-image.js';
 import { WatchedStorage } from './watched-storage.js';
 
 /** What a replica lives in. */
@@ -42,6 +42,8 @@ export interface ReplicaWatch {
   touched?(replica: Replica): void;
   submitted?(replica: Replica, submission: Submission): void;
   started?(replica: Replica, recovered: Recovered | null): void;
+  /** The entries up to this one, as some disk has had them. */
+  history?(index: number, term: number): readonly Head[];
   log?(replica: Replica, line: string): void;
 }
 
@@ -163,6 +165,8 @@ export class Replica {
         watch.submitted?.(this, submission);
       },
       durable: (ticket, votes) => this.image.confirm(ticket, votes),
+      installing: (index, term) => this.image.install(watch.history?.(index, term) ?? []),
+      installed: () => this.image.installed(),
       busy: () => this.#work(),
     });
     this.#onProgress = o.onProgress;

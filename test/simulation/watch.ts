@@ -2,7 +2,7 @@
 import { decodeRaftFrame, PEER_PREFIX_BYTES } from '../../ts/proto/peer-frames.js';
 import type { Message } from '../../ts/raft/messages.js';
 import { isRaftFrame } from '../../ts/transport/memory-network.js';
-import type { Recovered, Submission } from './disk-image.js';
+import type { Head, Recovered, Submission } from './disk-image.js';
 import { INVARIANTS } from './invariants/index.js';
 import type { Replica } from './replica.js';
 
@@ -81,6 +81,15 @@ export class Watch implements World {
 
   started(replica: Replica, recovered: Recovered | null): void {
     for (const invariant of this.#invariants) invariant.started?.(replica, recovered);
+  }
+
+  /** The entries up to this one, as some disk has had them: what a snapshot that ends with it stands for. */
+  history(index: number, term: number): readonly Head[] {
+    for (const { image, lost } of this.replicas) {
+      for (const known of [image, lost]) if (known?.log[index - 1]?.term === term) return known.log.slice(0, index);
+    }
+    this.fail('StateMachineSafety', `a snapshot of ${term}/${index} is installed, an entry that nobody had`);
+    return [];
   }
 
   submitted(replica: Replica, submission: Submission): void {

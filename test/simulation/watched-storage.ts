@@ -20,6 +20,9 @@ export interface StorageWatch {
   submitted(submission: Submission): void;
   /** Everything up to this ticket is durable, and terms and votes up to `votes`. */
   durable(ticket: number, votes: number): void;
+  /** A snapshot that ends with this entry takes the place of log and state; or, of course, fails to. */
+  installing(index: number, term: number): void;
+  installed(): void;
   /** There is work for the disk. */
   busy(): void;
 }
@@ -27,7 +30,7 @@ export interface StorageWatch {
 export class WatchedStorage implements Storage {
   readonly log: LogStore;
   readonly machine: StateMachine;
-  readonly snapshots: SnapshotStore;
+  readonly snapshots: WatchedSnapshots;
   readonly #inner: Storage;
   readonly #watch: StorageWatch;
 
@@ -36,7 +39,7 @@ export class WatchedStorage implements Storage {
     this.#watch = watch;
     this.log = new WatchedLog(inner.log, watch);
     this.machine = new WatchedMachine(inner.machine, watch);
-    this.snapshots = inner.snapshots;
+    this.snapshots = new WatchedSnapshots(inner.snapshots, watch);
   }
 
   get identity(): StorageIdentity {
@@ -54,6 +57,7 @@ export class WatchedStorage implements Storage {
   poll(): Progress {
     const progress = this.#inner.poll();
     this.#watch.durable(progress.durable, progress.durableVotes);
+    this.snapshots.look(this.#inner.machine);
     return progress;
   }
 
@@ -228,6 +232,64 @@ class WatchedMachine implements StateMachine {
 
   flush(): void {
     this.#inner.flush();
+    this.#watch.busy();
+  }
+}
+
+class WatchedSnapshots implements SnapshotStore {
+  readonly #inner: SnapshotStore;
+  readonly #watch: StorageWatch;
+  #installing: { readonly group: number; readonly index: number } | null = null;
+
+  constructor(inner: SnapshotStore, watch: StorageWatch) {
+    this.#inner = inner;
+    this.#watch = watch;
+  }
+
+  /** Nothing is applied while a snapshot is being installed: when as much is applied, it is. */
+  look(machine: StateMachine): void {
+    if (this.#installing === null || machine.applied(this.#installing.group) < this.#installing.index) return;
+    this.#installing = null;
+    this.#watch.installed();
+  }
+
+  create(group: number, tag: number): void {
+    this.#inner.create(group, tag);
+    this.#watch.busy();
+  }
+
+  latest(group: number): ReturnType<SnapshotStore['latest']> {
+    return this.#inner.latest(group);
+  }
+
+  hold(id: string): boolean {
+    return this.#inner.hold(id);
+  }
+
+  release(id: string): void {
+    this.#inner.release(id);
+  }
+
+  readChunk(id: string, chunk: number, tag: number): void {
+    this.#inner.readChunk(id, chunk, tag);
+    this.#watch.busy();
+  }
+
+  receive(...args: Parameters<SnapshotStore['receive']>): void {
+    this.#inner.receive(...args);
+    this.#watch.busy();
+  }
+
+  receiveChunk(...args: Parameters<SnapshotStore['receiveChunk']>): void {
+    this.#inner.receiveChunk(...args);
+    this.#watch.busy();
+  }
+
+  install(...args: Parameters<SnapshotStore['install']>): void {
+    const [group, index, term] = args;
+    this.#installing = { group, index };
+    this.#watch.installing(index, term);
+    this.#inner.install(...args);
     this.#watch.busy();
   }
 }

@@ -110,7 +110,7 @@ export class MemoryHub {
 
   /** Bytes sent and not yet arrived. */
   underWay(from: ReplicaId, to: ReplicaId): number {
-    return this.#underWay.get(`${from}>${to}`) ?? 0;
+    return this.#way(from, to).bytesUnderWay;
   }
 
   sever(a: ReplicaId, b: ReplicaId): void {

@@ -16,8 +16,8 @@ export class AppliedAlike implements Invariant {
     this.#world = world;
   }
 
-  looked({ id, storage }: Replica): void {
-    if (storage === null) return;
+  looked({ id, storage, raft }: Replica): void {
+    if (storage === null || raft?.installing) return; // part of a state is none
     const { applied, digest } = storage.digest(DEFAULT_GROUP);
     const known = this.#states.get(applied);
     if (known === undefined) this.#states.set(applied, { id, digest });

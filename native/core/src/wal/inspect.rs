@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::WalError;
+use super::damage::Note;
 use super::recovery::recover;
 use super::shared::segment_numbers;
 use super::types::GroupState;
@@ -23,7 +24,8 @@ pub struct LogFacts {
 pub fn inspect_log(fs: &dyn FileSystem, dir: &Path) -> Result<LogFacts, WalError> {
     let names = fs.list(dir).map_err(WalError::io("list", dir))?;
     let numbers = segment_numbers(&names);
-    let found = recover(&ReadOnly(fs), dir, &numbers)?;
+    let note = Note::read(fs, dir)?;
+    let found = recover(&ReadOnly(fs), dir, &numbers, note.as_ref())?;
     let state = found.state;
     let sizes = state.segments.values();
     let sizes = sizes.map(|entry| {
