@@ -7,6 +7,7 @@ import { ERRORS, EraftError, type ErrorCode } from '../base/errors.js';
 type Addon = typeof import('#native');
 export type Engine = InstanceType<Addon['Engine']>;
 export type {
+  EngineDamage,
   EngineDigest,
   EngineDurable,
   EngineGroup,

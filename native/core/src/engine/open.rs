@@ -73,7 +73,11 @@ pub(crate) fn open(options: Options) -> Result<(Core, Vec<GroupRecovery>), Engin
         drop(wal);
         (wal, logs) = open_log(&fs, &dir, &options, &clock, &listeners)?;
     }
-    let recovered = recover(&dir, &store, logs)?;
+    let ahead = damaged::begin_behind_store(&dir, &wal, options.stepped, &store, &mut logs)?;
+    let mut recovered = recover(&dir, &store, logs)?;
+    for group in &mut recovered {
+        group.store_ahead = ahead.contains(&group.log.group);
+    }
     let applied = recovered.iter().map(|group| group.applied.index).max();
     let catalog = Catalog::load(&*fs, &dir, applied.unwrap_or(0))?;
     let groups = recovered
