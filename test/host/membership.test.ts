@@ -19,6 +19,8 @@ function hello(from: Membership, to: number): PeerHello {
     blank: from.standing !== 'member',
     knownUid: from.knownUid(to),
     refused: '',
+    term: 0,
+    damaged: false,
     frameBytesMax: 0,
   };
 }

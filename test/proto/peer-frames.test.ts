@@ -174,6 +174,8 @@ test('a hello and a membership come back as they were', () => {
         blank: fc.boolean(),
         knownUid: fc.option(uid),
         refused: fc.string(),
+        term: fc.maxSafeNat(),
+        damaged: fc.boolean(),
         frameBytesMax: id,
       }),
       (hello) => assert.deepEqual(decodePeerHello(headOf(encodePeerHello(hello))), { ...hello }),

@@ -212,6 +212,7 @@ const COMMANDS: { readonly [verb: string]: (a: Act) => void } = {
   'snapshot-failed': ({ cluster, id, words }) => cluster.node(id).snapshotFailed(Number(words[1])),
   'install-failed': ({ cluster, id }) => cluster.member(id).failInstall(),
   unreachable: ({ cluster, id, words }) => cluster.node(id).onUnreachable(Number(words[1])),
+  forgot: ({ cluster, id, words }) => cluster.node(id).onUnreachable(Number(words[1]), true),
   stalled: ({ cluster, id, words }) => cluster.node(id).diskStalled(words[1] === 'on'),
   'may-campaign': ({ cluster, id, words }) => cluster.node(id).mayCampaign(words[1] === 'on'),
   deliver: ({ cluster, words }) => {

@@ -98,6 +98,16 @@ export class DiskImage {
     this.#queue = this.#queue.map((submission) => ({ ...submission, heads: [] }));
   }
 
+  /** The beginning of it that a repair of the log has left, and the vote that came with it. */
+  beginning({ lastIndex, term, vote, commit }: Recovered): DiskImage {
+    const image = new DiskImage();
+    image.log = this.log.slice(0, lastIndex);
+    image.durable = this.durable.slice(0, lastIndex);
+    image.hard = { term, vote, commit };
+    image.durableHard = image.hard;
+    return image;
+  }
+
   holds(index: number, term: number): boolean {
     return this.durable[index - 1]?.term === term;
   }

@@ -158,6 +158,11 @@ export class Replica {
     const entropy = Array.from({ length: 64 }, () => Math.floor(random() * 16).toString(16)).join('');
     const inner = await openStorage({ ...o, mode: 'stepped', memory: this.memory, entropy });
     const found = inner.groups().find(({ group }) => group === DEFAULT_GROUP) ?? null;
+    if (found?.damaged !== undefined && this.rotten !== '') {
+      this.rotten = '';
+      this.lost = this.image;
+      this.image = this.lost.beginning(found);
+    }
     watch.started?.(this, found);
     const storage = new WatchedStorage(inner, {
       submitted: (submission) => {

@@ -86,6 +86,7 @@ export class Simulation implements Stage {
       rateOf: (id) => rates.get(id) ?? 1,
       diskMs: () => options.diskMs * (0.2 + disks.next()),
       watch: {
+        history: (index, term) => this.watch.history(index, term),
         touched: (replica) => this.watch.touched(replica),
         submitted: (replica, submission) => this.watch.submitted(replica, submission),
         started: (replica, recovered) => this.watch.started(replica, recovered),

@@ -38,6 +38,8 @@ export class NotingHost implements NetworkHost {
       blank: false,
       knownUid: null,
       refused: '',
+      term: 0,
+      damaged: false,
       frameBytesMax: 1000,
       ...more,
     };

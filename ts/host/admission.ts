@@ -3,10 +3,12 @@ import type { Logger } from '../base/logger.js';
 import { decodeConfState } from '../proto/conf-state.js';
 import { PEER_PROTOCOL, type PeerHello } from '../proto/peer-hello.js';
 import type { ReplicaId } from '../raft/messages.js';
-import type { Storage } from '../storage/index.js';
+import type { RaftNode } from '../raft/raft-node.js';
+import type { LogDamage, Storage } from '../storage/index.js';
 import { judgeHello } from '../transport/handshake.js';
 import type { Network } from '../transport/network.js';
 import { Membership } from './membership.js';
+import { Repair } from './repair.js';
 
 /** What is known of another replica. */
 export interface PeerFacts {
@@ -26,7 +28,9 @@ export interface AdmissionOptions {
   readonly clientAddress: string;
   readonly peerAddress: string;
   /** Whether this replica takes part has changed. */
-  readonly onStanding: (takesPart: boolean) => void;
+  readonly onStanding: () => void;
+  /** Of the group, now. */
+  readonly term: () => number;
 }
 
 /** Who may take part: what replicas say of themselves at the handshake, what this disk holds of them, what is committed. */
@@ -36,22 +40,32 @@ export class Admission {
   /** Why this replica takes no part; '' = it does, or asks. */
   problem = '';
   readonly #o: AdmissionOptions;
+  readonly repair: Repair;
   #saving: { ticket: number; bytes: Uint8Array }[] = [];
   #confIndex: number;
 
   constructor(
     options: AdmissionOptions,
-    saved: { readonly conf?: Uint8Array | undefined; readonly confIndex: number },
+    saved: {
+      readonly conf?: Uint8Array | undefined;
+      readonly confIndex: number;
+      readonly damaged?: LogDamage | undefined;
+    },
   ) {
     this.#o = options;
     this.#confIndex = saved.confIndex;
     const { id, voters, storage } = options;
     const { uid, blank } = storage.identity;
     this.membership = new Membership({ id, uid, blank, voters, saved: saved.conf });
+    this.repair = new Repair(saved.damaged, this.membership.askedOf, voters.length - 1);
   }
 
   get takesPart(): boolean {
-    return this.membership.standing === 'member';
+    return this.membership.standing === 'member' && !this.repair.asks;
+  }
+
+  get mayCampaign(): boolean {
+    return this.takesPart && (this.repair.phase === 'whole' || this.repair.phase === 'noting');
   }
 
   /** A conf record is committed. */
@@ -60,7 +74,7 @@ export class Admission {
     this.#save();
     for (const id of corrected) this.#o.network.disconnect(id);
     if (this.membership.standing !== 'stranger') return;
-    this.#o.onStanding(false);
+    this.#o.onStanding();
     this.#disowned('a committed membership names another uid in its place');
   }
 
@@ -92,7 +106,20 @@ export class Admission {
     this.membership.admit();
     this.#o.logger.info('this replica takes part from now on', { replica: this.#o.id });
     this.#o.network.announce();
-    this.#o.onStanding(true);
+    this.#o.onStanding();
+  }
+
+  /** A log that was damaged becomes whole step by step. True: there was one. `settled`: all that the core decided is on this disk. */
+  goOnWithRepair(node: RaftNode, settled: boolean): boolean {
+    const { repair } = this;
+    if (!repair.advance(node, settled)) return false;
+    const { storage, logger, id, group, network } = this.#o;
+    if (repair.phase === 'whole') {
+      storage.setRepaired(group);
+      logger.info('the log is whole again: this replica votes', { replica: id });
+      network.announce();
+    } else logger.info('the damaged log of this replica is being repaired', { replica: id, phase: repair.phase });
+    return true;
   }
 
   hello(to: ReplicaId): PeerHello {
@@ -105,10 +132,12 @@ export class Admission {
       to,
       clientAddress,
       peerAddress,
-      blank: !this.takesPart,
+      blank: this.membership.standing !== 'member',
       knownUid: this.membership.knownUid(to),
       refused: '',
       frameBytesMax: LIMITS.peerFrameBytesMax,
+      term: this.#o.term(),
+      damaged: this.repair.phase !== 'whole',
     };
   }
 
@@ -123,6 +152,7 @@ export class Admission {
     const { clientAddress, peerAddress, uid } = theirs;
     this.peers.set(theirs.replica, { clientAddress, peerAddress, uid, refused: '' });
     if (this.membership.onHello(theirs)) this.#save();
+    this.repair.onHello(theirs);
     this.admitIfKnown();
   }
 
@@ -150,6 +180,6 @@ export class Admission {
       `replica ${this.#o.id} takes no part: ${why}. Its data folder was emptied or exchanged; ` +
       'give it back its own, or remove and add the replica';
     this.#o.logger.error(this.problem, { code: 'ERAFT_REPLICA_UNKNOWN', uid: this.membership.uid });
-    this.#o.onStanding(false);
+    this.#o.onStanding();
   }
 }

@@ -127,7 +127,8 @@ export class Group<W> implements AppendSource {
     this.#end = {
       index: recovery.lastIndex,
       term: this.node.termAt(recovery.lastIndex),
-      time: recovery.lastTime,
+      // A damaged log that was begun anew does not know when its last entry was, and has a bound from above.
+      time: recovery.damaged !== undefined && recovery.lastIndex === recovery.compactedIndex ? 0 : recovery.lastTime,
       // A log without records tells 0, which stands for "no entry" and "no session" everywhere else.
       nextRevision: Math.max(FIRST_REVISION, recovery.nextRevision),
     };
@@ -144,6 +145,11 @@ export class Group<W> implements AppendSource {
 
   listen(listener: GroupListener<W>): void {
     this.#listener = listener;
+  }
+
+  /** Is all that the core has decided on this disk? */
+  get isSettled(): boolean {
+    return this.#pending.every((pending) => pending.persist === null) && !this.node.hasReady();
   }
 
   /** How long the oldest unconfirmed write has been waiting for the disk; ms. */

@@ -96,7 +96,10 @@ export class Host<W> implements NetworkHost {
     this.#progress = storage.poll();
     this.answers = new Answers(storage, this.tags);
     const recovery = storage.groups().find((g) => g.group === group) ?? nothingOf(group);
-    this.#admission = new Admission({ ...options, onStanding: (takesPart) => this.#onStanding(takesPart) }, recovery);
+    this.#admission = new Admission(
+      { ...options, onStanding: () => this.#onStanding(), term: () => this.group.node.term },
+      recovery,
+    );
     const electionTicks = Math.ceil(times.electionTimeoutMs / tickMs);
     this.group = new Group<W>({
       group,
@@ -117,7 +120,7 @@ export class Host<W> implements NetworkHost {
       onInstall: (point) => this.snapshots.install(point),
     });
     this.snapshots = this.#snapshots(options);
-    this.group.node.mayCampaign(this.#admission.takesPart);
+    this.group.node.mayCampaign(this.#admission.mayCampaign);
     this.#disk = new DiskWatch(this.group, { ...options, keepsLogFrom: () => this.snapshots.keepsLogFrom });
   }
 
@@ -142,7 +145,12 @@ export class Host<W> implements NetworkHost {
 
   /** Why this replica does not take part, or what else its operator should know; '' = nothing. */
   get problem(): string {
-    return this.failure?.message ?? this.#admission.problem;
+    if (this.failure !== null) return this.failure.message;
+    return this.#admission.problem || this.#admission.repair.problem;
+  }
+
+  get logDamaged(): boolean {
+    return this.#admission.repair.phase !== 'whole';
   }
 
   get progress(): Progress {
@@ -266,6 +274,7 @@ export class Host<W> implements NetworkHost {
       if (!more && !group.node.hasReady()) break;
       if (group.isBlocked) break;
     }
+    if (this.#admission.goOnWithRepair(group.node, group.isSettled)) this.wake();
     this.#tellRole();
     this.#handOut();
   }
@@ -301,9 +310,9 @@ export class Host<W> implements NetworkHost {
     this.wake();
   }
 
-  #onStanding(takesPart: boolean): void {
-    this.group.node.mayCampaign(takesPart);
-    if (!takesPart) this.#service?.onRole();
+  #onStanding(): void {
+    this.group.node.mayCampaign(this.#admission.mayCampaign);
+    if (!this.#admission.takesPart) this.#service?.onRole();
     this.wake();
   }
 
@@ -320,6 +329,7 @@ export class Host<W> implements NetworkHost {
   onHello(theirs: PeerHello): void {
     try {
       this.#admission.onHello(theirs);
+      if (theirs.damaged) this.group.node.onUnreachable(theirs.replica, true);
     } catch (error) {
       this.fail(error);
     }
@@ -361,6 +371,7 @@ export class Host<W> implements NetworkHost {
         throw malformed(`a message from ${message.from} to ${message.to}`);
       if (group !== this.group.group) throw malformed(`a message for group ${group}`);
       if (!this.#admission.takesPart) continue;
+      this.#admission.repair.onMessage(message);
       if (message.type === 'snapshot' && !this.snapshots.mayStep(message)) continue;
       try {
         this.group.receive(incoming, tail);

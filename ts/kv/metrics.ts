@@ -91,6 +91,8 @@ export interface MetricsSnapshot extends SnapshotCounts {
   readonly storeBytes: number;
   readonly queuedBytes: number;
   readonly diskFull: 0 | 1;
+  /** Its log was damaged, and it does not vote yet. */
+  readonly logDamaged: 0 | 1;
   readonly syncPendingSeconds: number;
   /** Cumulative: log records proposed here, and the batches, commands and bytes in them. */
   readonly proposals: number;

@@ -110,6 +110,7 @@ export class ReplicaNode {
       dir: options.dir,
       replica: settings.id,
       cluster: settings.cluster,
+      repair: settings.peers.size > 1, // one that is alone has nobody who could give it anything back
       onProgress: () => wake(),
     });
     try {
@@ -209,6 +210,7 @@ export class ReplicaNode {
       storeBytes,
       queuedBytes,
       diskFull: diskFull ? 1 : 0,
+      logDamaged: this.#host.logDamaged ? 1 : 0,
       syncPendingSeconds: syncPendingMicros / 1e6,
       ...counts,
       committedRecords: node.commit - this.#firstCommit,

@@ -23,6 +23,10 @@ export interface PeerHello {
   /** '' = welcome; else an error code and why. */
   readonly refused: string;
   readonly frameBytesMax: number;
+  /** Of the sender's group, now. */
+  readonly term: number;
+  /** Its log has lost something that it may have acknowledged. */
+  readonly damaged: boolean;
 }
 
 export const PEER_PROTOCOL = { versionMin: PEER_VERSION, versionMax: PEER_VERSION, features: 0 } as const;
@@ -51,6 +55,8 @@ export function encodePeerHello(hello: PeerHello): Uint8Array {
   Hello.addKnownUid(builder, BigInt(`0x${hello.knownUid ?? NO_UID}`));
   Hello.addRefused(builder, refused);
   Hello.addFrameBytesMax(builder, hello.frameBytesMax);
+  Hello.addTerm(builder, BigInt(hello.term));
+  Hello.addDamaged(builder, hello.damaged);
   builder.finish(Hello.endHello(builder));
   const head = builder.asUint8Array();
   const frame = new Uint8Array(PEER_PREFIX_BYTES + head.length);
@@ -76,6 +82,8 @@ export function decodePeerHello(head: Uint8Array): PeerHello {
     knownUid: knownUid === NO_UID ? null : knownUid,
     refused: table.string(11, TEXT_BYTES_MAX),
     frameBytesMax: table.u32(12),
+    term: table.u64(13),
+    damaged: table.u8(14) !== 0,
   };
   if (hello.versionMin > hello.versionMax) throw malformed('hello with an empty version range');
   if (hello.replica === 0 || hello.uid === NO_UID) throw malformed('hello of nobody');

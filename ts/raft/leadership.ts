@@ -33,6 +33,7 @@ export class Leadership {
   readonly #reads: ReadOnly;
   readonly #followers = new Map<ReplicaId, Progress>();
   #truncatable: number;
+  #sessions = 0;
   #lacking: ReplicaId[] = []; // followers that newly need a snapshot
   #news = true; // may somebody lack something?
   #heartbeatElapsed = 0;
@@ -54,13 +55,7 @@ export class Leadership {
     this.#log = log;
     this.#reads = reads;
     this.#truncatable = truncatable;
-    let session = 0;
-    for (const id of majority.voters) {
-      if (id === config.id) continue;
-      session += 1;
-      const inflights = new Inflights(config.inflightMessagesMax, config.inflightBytesMax);
-      this.#followers.set(id, new Progress(id, session, log.last + 1, inflights));
-    }
+    for (const id of majority.voters) if (id !== config.id) this.#followers.set(id, this.#stranger(id));
   }
 
   /** Might `tell` have something to say? */
@@ -158,6 +153,18 @@ export class Leadership {
     this.#news = true;
   }
 
+  // SAFETY: a follower whose disk has lost part of what it has acknowledged.
+  // Claim:   no acknowledgement of bytes that are gone is ever counted again, nor waited for.
+  // Why:     its progress begins anew, as that of a follower of whom nothing is known, with a session of its own: answers to
+  //          what was sent before carry an older one.
+  // Rests:   the host reports it before it sends that follower anything more (Repair).
+  // Checked: transcripts/follower-forgot.txt.
+  onForgot(id: ReplicaId): void {
+    if (!this.#followers.has(id)) return;
+    this.#followers.set(id, this.#stranger(id));
+    this.#news = true;
+  }
+
   /** False: a whole window has passed without a word from a majority, and somebody else may lead. */
   tick(afterPause: boolean): boolean {
     this.#heartbeatElapsed += 1;
@@ -215,6 +222,13 @@ export class Leadership {
         inflightBytes: f.inflights.bytes,
       };
     });
+  }
+
+  /** A follower of whom nothing is known. */
+  #stranger(id: ReplicaId): Progress {
+    this.#sessions += 1;
+    const { inflightMessagesMax, inflightBytesMax } = this.#config;
+    return new Progress(id, this.#sessions, this.#log.last + 1, new Inflights(inflightMessagesMax, inflightBytesMax));
   }
 
   #acknowledged(follower: Progress, index: number): void {

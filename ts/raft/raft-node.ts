@@ -177,9 +177,10 @@ export class RaftNode extends LogMarks {
     this.#leadership?.snapshotFailed(id);
   }
 
-  /** The connection to `id` broke: what was on its way is lost. */
-  onUnreachable(id: ReplicaId): void {
-    this.#leadership?.onUnreachable(id);
+  /** The connection to `id` broke: what was on its way is lost; `forgot`: part of what its disk had acknowledged, too. */
+  onUnreachable(id: ReplicaId, forgot = false): void {
+    if (forgot) this.#leadership?.onForgot(id);
+    else this.#leadership?.onUnreachable(id);
   }
 
   /** A sync takes longer than an election timeout: somebody else should lead, and no election can be won here until it ends. */
@@ -190,9 +191,12 @@ export class RaftNode extends LogMarks {
 
   /**
    * false: neither votes nor campaigns, as it may have forgotten a vote. It follows and acknowledges a leader that others
-   * elected; whether it is a member at all is for the hosts' handshake.
+   * elected; whether it is a member at all is for the hosts' handshake. true: it does, in this term for its leader alone.
+   * `term`: that others are in.
    */
-  mayCampaign(allowed: boolean): void {
+  mayCampaign(allowed: boolean, term = 0): void {
+    if (term > this.term) this.#becomeFollower(term, 0);
+    if (allowed && !this.#allowed && this.#leader !== 0 && this.#ballot.vote === 0) this.#ballot.voteFor(this.#leader);
     this.#allowed = allowed;
     if (!allowed && this.#leader === 0) this.#becomeFollower(this.term, 0);
   }
@@ -368,7 +372,6 @@ export class RaftNode extends LogMarks {
   }
 
   // ---- parts of a Ready
-
   /** Up to where entries may be applied. */
   get #applicable(): number {
     return this.installing ? this.#handedApply : this.#log.applicable;

@@ -158,6 +158,11 @@ export class Metrics {
     this.#counter('eraft_snapshot_sent_bytes_total', 'Bytes of snapshots sent', (now) => now.snapshotSentBytes);
     this.#counter('eraft_snapshot_received_bytes_total', 'Bytes received', (now) => now.snapshotReceivedBytes);
     this.#gauge('eraft_log_queued_bytes', 'Log bytes that are not yet durable', (now) => now.queuedBytes);
+    this.#gauge(
+      'eraft_log_damaged',
+      '1 while this replica does not vote since its log was damaged',
+      (now) => now.logDamaged,
+    );
     this.#gauge('eraft_disk_full', '1 while writes are refused since the disk is full', (now) => now.diskFull);
     const pending = 'How long the present sync of the log has been running, 0 when none is';
     this.#gauge('eraft_log_sync_pending_seconds', pending, (now) => now.syncPendingSeconds);

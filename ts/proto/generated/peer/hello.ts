@@ -98,8 +98,18 @@ frameBytesMax():number {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
 }
 
+term():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 30);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
+damaged():boolean {
+  const offset = this.bb!.__offset(this.bb_pos, 32);
+  return offset ? !!this.bb!.readInt8(this.bb_pos + offset) : false;
+}
+
 static startHello(builder:flatbuffers.Builder) {
-  builder.startObject(13);
+  builder.startObject(15);
 }
 
 static addVersionMin(builder:flatbuffers.Builder, versionMin:number) {
@@ -154,12 +164,20 @@ static addFrameBytesMax(builder:flatbuffers.Builder, frameBytesMax:number) {
   builder.addFieldInt32(12, frameBytesMax, 0);
 }
 
+static addTerm(builder:flatbuffers.Builder, term:bigint) {
+  builder.addFieldInt64(13, term, BigInt('0'));
+}
+
+static addDamaged(builder:flatbuffers.Builder, damaged:boolean) {
+  builder.addFieldInt8(14, +damaged, +false);
+}
+
 static endHello(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createHello(builder:flatbuffers.Builder, versionMin:number, versionMax:number, features:bigint, clusterOffset:flatbuffers.Offset, replica:number, uid:bigint, to:number, clientAddressOffset:flatbuffers.Offset, peerAddressOffset:flatbuffers.Offset, blank:boolean, knownUid:bigint, refusedOffset:flatbuffers.Offset, frameBytesMax:number):flatbuffers.Offset {
+static createHello(builder:flatbuffers.Builder, versionMin:number, versionMax:number, features:bigint, clusterOffset:flatbuffers.Offset, replica:number, uid:bigint, to:number, clientAddressOffset:flatbuffers.Offset, peerAddressOffset:flatbuffers.Offset, blank:boolean, knownUid:bigint, refusedOffset:flatbuffers.Offset, frameBytesMax:number, term:bigint, damaged:boolean):flatbuffers.Offset {
   Hello.startHello(builder);
   Hello.addVersionMin(builder, versionMin);
   Hello.addVersionMax(builder, versionMax);
@@ -174,6 +192,8 @@ static createHello(builder:flatbuffers.Builder, versionMin:number, versionMax:nu
   Hello.addKnownUid(builder, knownUid);
   Hello.addRefused(builder, refusedOffset);
   Hello.addFrameBytesMax(builder, frameBytesMax);
+  Hello.addTerm(builder, term);
+  Hello.addDamaged(builder, damaged);
   return Hello.endHello(builder);
 }
 }
