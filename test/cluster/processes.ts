@@ -58,6 +58,13 @@ export class ProcessCluster {
   }
 
   static async start(options: ClusterOptions = {}): Promise<ProcessCluster> {
+    const cluster = await ProcessCluster.prepare(options);
+    await cluster.startAll();
+    return cluster;
+  }
+
+  /** Folders and ports, and no process: for data that is put there before. */
+  static async prepare(options: ClusterOptions = {}): Promise<ProcessCluster> {
     const cluster = new ProcessCluster(options);
     if (options.faultyDisks) {
       execFileSync('gcc', ['-O1', '-shared', '-fPIC', '-o', cluster.#preload, DISK_FAULTS_SOURCE, '-ldl']);
@@ -75,11 +82,21 @@ export class ProcessCluster {
       });
     }
     if (options.cuttable) await cluster.#openLinks();
-    const started = await Promise.allSettled(cluster.ids.map((id) => cluster.start(id)));
+    return cluster;
+  }
+
+  /** Starts every replica; when one of them cannot be started, stops all. */
+  async startAll(): Promise<void> {
+    const started = await Promise.allSettled(this.ids.map((id) => this.start(id)));
     const failed = started.find((start) => start.status === 'rejected');
-    if (failed === undefined) return cluster;
-    await cluster.stop();
+    if (failed === undefined) return;
+    await this.stop();
     throw failed.reason;
+  }
+
+  /** As `--peers` wants them. */
+  peers(from = 0): string {
+    return this.#members.map((peer) => `${peer.id}=127.0.0.1:${this.#portFrom(from, peer)}`).join(',');
   }
 
   get ids(): readonly number[] {
@@ -116,7 +133,7 @@ export class ProcessCluster {
   /** Starts a replica and waits until it listens. */
   async start(id: number): Promise<void> {
     const member = this.#member(id);
-    const peers = this.#members.map((peer) => `${peer.id}=127.0.0.1:${this.#portFrom(id, peer)}`).join(',');
+    const peers = this.peers(id);
     const child = spawn(
       process.execPath,
       [

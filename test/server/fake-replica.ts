@@ -24,6 +24,12 @@ export class FakeReplica implements ServedReplica, ServedService {
   readonly held: HeldFrame[] = [];
   /** What a frame is answered with at once; undefined: it is held. */
   answerNow: ((header: FrameHeader) => number | undefined) | undefined;
+  readonly snapshots = {
+    make: () => Promise.reject(new EraftError('ERAFT_IO', 'there is no disk')),
+    compact: () => Promise.reject(new EraftError('ERAFT_IO', 'there is no disk')),
+    hold: () => ({ release: () => undefined }),
+    read: () => Promise.reject(new EraftError('ERAFT_SNAPSHOT_LOST', 'there is none')),
+  };
   #onHeld: (() => void) | undefined;
   readonly #listeners = new Set<(leader: ServedLeader) => void>();
 

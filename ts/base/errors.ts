@@ -49,6 +49,11 @@ export const ERRORS = {
 } as const satisfies Record<string, ErrorFacts>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return typeof text === 'string' && Object.hasOwn(ERRORS, text);
+}
+
 export type Outcome = 'not-applied' | 'unknown';
 
 export interface ErrorDetails {

@@ -1,10 +1,13 @@
 // The command line as commander sees it: every command, its flags and its help.
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../base/version.js';
+import { addBackup } from './commands/backup.js';
 import { addBench } from './commands/bench.js';
 import { addCluster } from './commands/cluster.js';
 import { addCompletion } from './commands/completion.js';
+import { addInspect } from './commands/inspect.js';
 import { addReads } from './commands/reads.js';
+import { addRestore } from './commands/restore.js';
 import { addServe } from './commands/serve.js';
 import { addStatus } from './commands/status.js';
 import { addWrites } from './commands/writes.js';
@@ -36,6 +39,9 @@ export function buildProgram(io: Io, run: (action: Action) => void): Command {
   addReads(program, io, run);
   addWrites(program, io, run);
   addStatus(program, io, run);
+  addBackup(program, io, run);
+  addRestore(program, io, run);
+  addInspect(program, io, run);
   addBench(program, io, run);
   addCompletion(program, io, run);
   for (const command of program.commands) {

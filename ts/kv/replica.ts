@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { type Clock, type Random, systemClock } from '../base/clock.js';
 import { EraftError } from '../base/errors.js';
@@ -14,6 +13,7 @@ import { parseHostPort } from '../transport/address.js';
 import type { Network } from '../transport/network.js';
 import { NoNetwork } from '../transport/no-network.js';
 import { TcpNetwork } from '../transport/tcp-network.js';
+import { clusterIdOf } from './cluster-id.js';
 import { Counters, type MetricsSnapshot } from './metrics.js';
 import type { Pending } from './pending.js';
 import { KvService, type LeaderHint } from './service.js';
@@ -302,15 +302,6 @@ function checked(o: ReplicaOptions): Settings {
   };
   const cluster = alone ? '' : clusterIdOf(o.clusterName ?? 'eraft', [...peers.keys()]);
   return { id, cluster, peers, limits, times, clientAddress: o.clientAddress ?? '', clock, random, network };
-}
-
-/**
- * The id of a cluster: 32 hex digits of a hash of its name and its first members' ids. Not of their addresses: those may
- * change, and a replica that finds itself among strangers with the same ids is told by its uid.
- */
-export function clusterIdOf(name: string, ids: readonly ReplicaId[]): string {
-  const members = [...ids].sort((a, b) => a - b).join(',');
-  return createHash('sha256').update(`eraft cluster\n${name}\n${members}`).digest('hex').slice(0, 32);
 }
 
 /** What a listener throws is its owner's, and no reason for the replica to fail: it surfaces as an uncaught exception. */

@@ -25,14 +25,13 @@ import { type LeaderHint, LeaderHints } from './leader-hints.js';
 import { Deadlines, Pending } from './pending.js';
 import { Reads, stateRefusal } from './reads.js';
 import type { Requester } from './requester.js';
+import { SnapshotDesk } from './snapshot-desk.js';
 import type { ClusterStatus, ReplicaStatus } from './status.js';
 import { StatusBoard } from './status-board.js';
 import { WaitingForLeader } from './waiting.js';
 import { Writes } from './writes.js';
 
 export type { LeaderHint } from './leader-hints.js';
-export type { Requester } from './requester.js';
-export type { ClusterStatus, ReplicaStatus } from './status.js';
 
 export interface KvServiceOptions extends Omit<KvContext, 'reject' | 'notLeader'>, GreetingOptions {
   readonly clientAddress: string;
@@ -48,6 +47,7 @@ const DEADLINE_MS_MAX = 600_000;
 export class KvService implements HostService<Pending> {
   readonly clusterId: string;
   readonly replica: ReplicaId;
+  readonly snapshots: SnapshotDesk;
   readonly #options: KvServiceOptions;
   readonly #host: Host<Pending>;
   readonly #context: KvContext;
@@ -64,6 +64,7 @@ export class KvService implements HostService<Pending> {
   constructor(options: KvServiceOptions) {
     this.clusterId = options.clusterId;
     this.replica = options.replica;
+    this.snapshots = new SnapshotDesk(options.host);
     this.#options = options;
     this.#host = options.host;
     this.#hints = new LeaderHints(options.replica, options.group);
@@ -103,12 +104,7 @@ export class KvService implements HostService<Pending> {
   }
 
   /** For metrics: what is held for whom. */
-  get gauges(): {
-    proposalsInFlight: number;
-    readsWaiting: number;
-    framesWaitingForLeader: number;
-    forwardsPending: number;
-  } {
+  get gauges(): Record<'proposalsInFlight' | 'readsWaiting' | 'framesWaitingForLeader' | 'forwardsPending', number> {
     return {
       proposalsInFlight: this.#writes.gauge.frames,
       readsWaiting: this.#reads.gauge.frames,

@@ -7,6 +7,7 @@ import { KEY_PATH, keyRequest } from './http-key.js';
 import { forbidden } from './http-origin.js';
 import { type Answer, answerOf, HttpProblem, json, text } from './http-problem.js';
 import { scan } from './http-scan.js';
+import { makeSnapshot, streamSnapshot } from './http-snapshot.js';
 import { badRequest, Query } from './http-text.js';
 import { transact } from './http-transact.js';
 import type { ServerLimits } from './limits.js';
@@ -114,6 +115,8 @@ export class HttpApi {
         return { GET: scan };
       case '/v1/sessions':
         return { POST: openSession };
+      case '/v1/snapshot':
+        return { GET: streamSnapshot, POST: makeSnapshot };
       case '/v1/status':
         return { GET: status };
       case '/health':

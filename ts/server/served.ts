@@ -11,6 +11,26 @@ export interface ServedLeader {
   readonly address: string;
 }
 
+/** A complete snapshot of this replica. */
+export interface ServedSnapshot {
+  readonly id: string;
+  readonly index: number;
+  readonly term: number;
+  readonly chunks: number;
+  readonly bytes: number;
+}
+
+export interface ServedSnapshots {
+  /** Of what is applied here now. */
+  make(): Promise<ServedSnapshot>;
+  /** The same, and the log is cut behind it. */
+  compact(): Promise<ServedSnapshot>;
+  /** Keeps it, though newer ones are made, until it is released. */
+  hold(snapshot: ServedSnapshot): { release(): void };
+  /** One of its chunks, 0 to `chunks` - 1, verified. */
+  read(snapshot: ServedSnapshot, chunk: number): Promise<Uint8Array>;
+}
+
 /** The part of KvService behind the fronts. */
 export interface ServedService {
   readonly clusterId: string;
@@ -20,6 +40,7 @@ export interface ServedService {
   onLeaderChange(listener: (leader: ServedLeader) => void): () => void;
   status(): ReplicaStatus;
   clusterStatus(timeoutMs?: number): Promise<ClusterStatus>;
+  readonly snapshots: ServedSnapshots;
 }
 
 /** The part of ReplicaNode. */
