@@ -8,7 +8,7 @@ import type { HistoryRecorder } from './linearizability/history.js';
 import type { RunOptions } from './options.js';
 import { clientAddressOf } from './replica.js';
 import type { Trace } from './trace.js';
-import { type Memory, revisionIn, type Store, type Task, type Workload } from './workload.js';
+import { type Memory, recordFailure, revisionIn, type Store, type Task, type Workload } from './workload.js';
 
 export interface CallersOptions {
   readonly options: RunOptions;
@@ -99,22 +99,12 @@ export class Callers {
     } catch (error) {
       if (!EraftError.is(error)) throw error;
       this.refused++;
-      this.#failed(op, task, error);
+      recordFailure(history, op, task, error, time.now());
       if (trace.write !== null) trace.line(`client ${caller} hears ${op}: ${error.code} ${error.message}`);
       return false;
     } finally {
       this.underWay--;
       trace.note(`${op} answered`);
-    }
-  }
-
-  #failed(op: number, { input }: Task, error: EraftError): void {
-    const { history, time } = this.#o;
-    if (error.code === 'ERAFT_NOT_A_NUMBER' || error.code === 'ERAFT_OUT_OF_RANGE')
-      history.returned(op, { refused: true }, time.now());
-    else {
-      const reads = input.op === 'get' || input.op === 'scan';
-      history.failed(op, reads ? 'not-applied' : (error.outcome ?? 'unknown'), time.now());
     }
   }
 }

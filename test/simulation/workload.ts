@@ -1,8 +1,8 @@
 // What clients ask of the cluster: operations of every kind on few keys, each written value unlike any other.
+import type { EraftError } from '../../ts/base/errors.js';
 import type { KeyValue, Operation } from '../../ts/client/key-value.js';
 import type { Chance } from './chance.js';
-import type { Change, Condition, Input, Output, Seen } from './linearizability/history.js';
-import type { RunOptions } from './options.js';
+import type { Change, Condition, HistoryRecorder, Input, Output, Seen } from './linearizability/history.js';
 
 export type Store = KeyValue<string, string>;
 
@@ -18,14 +18,23 @@ export interface Memory {
   revision: number;
 }
 
+/** What a workload is drawn from. */
+export interface WorkloadOptions {
+  /** Of each kind. */
+  readonly keys: number;
+  /** Share of all calls. */
+  readonly reads: number;
+  readonly valueBytes: number;
+}
+
 const SCAN_LIMIT = 4;
 
 export class Workload {
-  readonly #options: RunOptions;
+  readonly #options: WorkloadOptions;
   readonly #chance: Chance;
   #made = 0;
 
-  constructor(options: RunOptions, chance: Chance) {
+  constructor(options: WorkloadOptions, chance: Chance) {
     this.#options = options;
     this.#chance = chance;
   }
@@ -212,4 +221,20 @@ function decided(decision: Decided): Output {
 export function revisionIn(output: Output): number {
   const revisions = (output.entries ?? []).map((entry) => entry?.revision ?? 0);
   return Math.max(output.revision ?? 0, ...revisions);
+}
+
+/** Notes what an error says of the outcome. @param t - milliseconds, for people */
+export function recordFailure(
+  history: HistoryRecorder,
+  op: number,
+  { input }: Task,
+  error: EraftError,
+  t: number,
+): void {
+  if (error.code === 'ERAFT_NOT_A_NUMBER' || error.code === 'ERAFT_OUT_OF_RANGE')
+    history.returned(op, { refused: true }, t);
+  else {
+    const reads = input.op === 'get' || input.op === 'scan';
+    history.failed(op, reads ? 'not-applied' : (error.outcome ?? 'unknown'), t);
+  }
 }
