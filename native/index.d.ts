@@ -28,6 +28,11 @@ export declare class Engine {
   /** Limits the bytes of an in-memory disk: of the log's files, and as many of the store's tables. -1: unlimited. */
   static limitMemory(name: string, bytes: number): void
   /**
+   * Stores opened on this in-memory disk from now on keep at most so many sessions of a group. All replicas of a cluster
+   * must keep as many.
+   */
+  static limitMemorySessions(name: string, sessions: number): void
+  /**
    * Changes a few bits in one frame of a log on an in-memory disk that nobody has open, chosen by `seed` among those that
    * were durable. Returns what was done, in one line; '' when there is no such frame.
    *

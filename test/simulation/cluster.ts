@@ -12,6 +12,7 @@ export interface ClusterOptions {
   readonly ids: readonly number[];
   readonly random: () => number;
   readonly options?: Partial<ReplicaOptions>;
+  readonly sessionsMax?: number;
   readonly rateOf?: (id: number) => number;
   readonly diskMs?: (id: number) => number;
   readonly watch?: ReplicaWatch;
@@ -39,6 +40,7 @@ export class Cluster implements AsyncDisposable {
       ids: o.ids,
       name: `simulation-${process.pid}-${clusters++}`,
       options: { ...o.options, storage: { ...SMALL, ...o.options?.storage } },
+      sessionsMax: o.sessionsMax,
       rateOf: o.rateOf ?? (() => 1),
       diskMs: o.diskMs ?? (() => 0.1 + 0.4 * this.random()),
       watch: o.watch ?? {},

@@ -1,6 +1,6 @@
 // Everything about a run that chance decides beforehand, drawn from its seed alone. Printed before the run; each can be given
 // instead, to find out what a failure needs.
-import { KiB, MiB } from '../../ts/base/limits.js';
+import { KiB, LIMITS, MiB } from '../../ts/base/limits.js';
 import { Chance } from './chance.js';
 import { FAULTS, type FaultName } from './faults/names.js';
 
@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly viewsMax: number;
   readonly viewIdleMs: number;
 
+  /** Of the cluster: the least recently used one gives way. 2 and more, or nobody would get anywhere. */
+  readonly sessionsMax: number;
   readonly maxLogBytes: number;
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;
@@ -90,11 +92,14 @@ function drawFaults(c: Chance): FaultName[] {
 }
 
 function drawClients(c: Chance) {
+  const clients = c.pick([2, 3, 4, 5]);
+  const lanes = c.pick([1, 2, 3]);
+  const callsPerSecond = c.between(70, 160); // of all together, when nothing is wrong: the runs are to cost about the same
   return {
-    clients: c.pick([2, 3, 4, 5]),
-    lanes: c.pick([1, 2, 3]),
+    clients,
+    lanes,
     keys: c.pick([3, 4, 6, 10]),
-    thinkMs: Math.round(c.between(15, 100)),
+    thinkMs: Math.round((1_000 * clients * lanes) / callsPerSecond),
     timeoutMs: c.pick([1_000, 2_000, 5_000, 10_000]),
     valueBytes: c.pick([8, 8, 100, 1_000]),
     reads: c.pick([0.2, 0.5, 0.7]),
@@ -135,6 +140,7 @@ function drawLimits(c: Chance) {
   const small = c.chance(0.7);
   const or = <T>(least: readonly T[], usual: T): T => (small && c.chance(0.4) ? c.pick(least) : usual);
   return {
+    sessionsMax: or([3, 6], LIMITS.sessionsMax),
     maxLogBytes: or([1, 64 * KiB, -1], 512 * MiB),
     inflightMessagesMax: or([1, 2, 8], 256),
     inflightBytesMax: or([1, 2 * KiB], 32 * MiB),

@@ -9,6 +9,7 @@ import { DEFAULT_GROUP } from '../../ts/proto/frame.js';
 import type { RaftNode } from '../../ts/raft/index.js';
 import {
   limitMemory,
+  limitMemorySessions,
   openStorage,
   rotMemory,
   STORAGE_DEFAULTS,
@@ -30,6 +31,8 @@ export interface Surroundings {
   /** Names the disks of this cluster, and is free for others when it is disposed of. */
   readonly name: string;
   readonly options: Partial<ReplicaOptions>;
+  /** Sessions of the cluster; undefined: as many as it ships with. */
+  readonly sessionsMax?: number | undefined;
   readonly rateOf: (id: number) => number;
   /** From work that is asked of a disk, or a unit of it, to the end of the next unit; ms. */
   readonly diskMs: (id: number) => number;
@@ -154,7 +157,8 @@ export class Replica {
   }
 
   async #open(o: StorageOptions): Promise<Storage> {
-    const { random, watch } = this.#in;
+    const { random, watch, sessionsMax } = this.#in;
+    if (sessionsMax !== undefined) limitMemorySessions(this.memory, sessionsMax);
     const entropy = Array.from({ length: 64 }, () => Math.floor(random() * 16).toString(16)).join('');
     const inner = await openStorage({ ...o, mode: 'stepped', memory: this.memory, entropy });
     const found = inner.groups().find(({ group }) => group === DEFAULT_GROUP) ?? null;
@@ -243,8 +247,8 @@ export class Replica {
     return this.rotten;
   }
 
-  /** Are there entries among what has rotted that its log still needs? It may hold files that it had already given up. */
-  get needsRotten(): boolean {
+  /** Does it go on as if nothing was wrong, without entries that have rotted? It may hold files that it had given up before. */
+  get overlooksRot(): boolean {
     const last = Number(/entries \d+ to (\d+)/.exec(this.rotten)?.[1] ?? 0);
     return last > (this.storage?.log.compacted(DEFAULT_GROUP) ?? last);
   }

@@ -83,6 +83,7 @@ export class Simulation implements Stage {
       ids,
       random: new Chance(options.seed, 'replicas').next,
       options: replicaOptions(options),
+      sessionsMax: options.sessionsMax,
       rateOf: (id) => rates.get(id) ?? 1,
       diskMs: () => options.diskMs * (0.2 + disks.next()),
       watch: {
@@ -341,7 +342,7 @@ export class Simulation implements Stage {
         this.later(RESTART_MS, () => this.#start(replica));
         return;
       }
-      if (replica.needsRotten) this.watch.fail('RotUnnoticed', `${replica.id} opens a disk with ${replica.rotten}`);
+      if (replica.overlooksRot) this.watch.fail('RotUnnoticed', `${replica.id} opens a disk with ${replica.rotten}`);
     });
   }
 

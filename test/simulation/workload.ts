@@ -75,9 +75,14 @@ export class Workload {
     return this.#key(this.#chance.pick(['r', 'l', 'n']));
   }
 
-  /** A value that nobody else writes; appended ones can be told apart in what they make. */
+  /** A value that nobody else writes. */
   #value(): string {
     return `${++this.#made}`.padEnd(this.#chance.below(this.#options.valueBytes), '.');
+  }
+
+  /** Short, as what it is appended to grows and grows; and to be told apart in what they make. */
+  #mark(): string {
+    return `${++this.#made};`;
   }
 
   #get(most: number, memory: Memory): Task {
@@ -127,7 +132,7 @@ export class Workload {
   }
 
   #append(): Task {
-    const [key, value] = [this.#key('l'), `${this.#value()};`];
+    const [key, value] = [this.#key('l'), this.#mark()];
     return { input: { op: 'append', key, value }, call: (store) => store.append(key, value) };
   }
 
@@ -172,7 +177,7 @@ export class Workload {
   #change(): Change {
     const make: (() => Change)[] = [
       () => ({ put: this.#key('r'), value: this.#value() }),
-      () => ({ append: this.#key('l'), value: `${this.#value()};` }),
+      () => ({ append: this.#key('l'), value: this.#mark() }),
       () => ({ increment: this.#key('n'), by: ++this.#made }),
       () => ({ delete: this.#anyKey() }),
     ];

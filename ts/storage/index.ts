@@ -40,6 +40,7 @@ export {
   type GroupRecovery,
   type LogDamage,
   limitMemory,
+  limitMemorySessions,
   openStorage,
   type Progress,
   rotMemory,

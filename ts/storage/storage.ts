@@ -165,6 +165,18 @@ export function limitMemory(name: string, bytes: number): void {
 }
 
 /**
+ * Has stores that are opened on an in-memory disk from now on keep so many sessions of a group, instead of LIMITS.sessionsMax.
+ * All replicas of a cluster must keep as many.
+ */
+export function limitMemorySessions(name: string, sessions: number): void {
+  try {
+    loadAddon().Engine.limitMemorySessions(name, sessions);
+  } catch (thrown) {
+    throw eraftError(thrown);
+  }
+}
+
+/**
  * Lets an in-memory disk rot that no storage has open: a few bits change in one frame of its log, chosen by `seed` among those
  * of which something behind them says that they were durable. Returns what was done, in one line; '' when there is no such
  * frame.

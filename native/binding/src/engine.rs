@@ -102,6 +102,13 @@ impl Engine {
         engine::limit_memory(&name, capacity(bytes)?).map_err(to_js)
     }
 
+    /// Stores opened on this in-memory disk from now on keep at most so many sessions of a group. All replicas of a cluster
+    /// must keep as many.
+    #[napi(catch_unwind)]
+    pub fn limit_memory_sessions(name: String, sessions: u32) -> Result<(), ErrorCode> {
+        engine::limit_memory_sessions(&name, sessions as usize).map_err(to_js)
+    }
+
     /// Changes a few bits in one frame of a log on an in-memory disk that nobody has open, chosen by `seed` among those that
     /// were durable. Returns what was done, in one line; '' when there is no such frame.
     ///

@@ -4,6 +4,8 @@ import { type Fault, pickImportant, pickRunning, type Stage, span } from './stag
 
 /** Operations of a disk among which one meets a fault: a frame takes two, a new segment some dozens. */
 const OPERATIONS = 60;
+/** A full disk is felt only when the log needs its next file. */
+const FULL_TIMES = 5;
 
 export const slowDisk: Fault = (stage) => {
   const victim = pickImportant(stage);
@@ -38,12 +40,12 @@ function faultAt(stage: Stage, fault: DiskFault): string | null {
 export const failedWrite: Fault = (stage) => faultAt(stage, 'error');
 export const shortWrite: Fault = (stage) => faultAt(stage, 'short');
 
-/** No file grows any more; or there is a little room left. */
+/** No file grows any more; or one operation finds no space. */
 export const fullDisk: Fault = (stage) => {
   const victim = pickImportant(stage);
   if (victim === null) return null;
   if (stage.chance.chance(0.2)) return faultAt(stage, 'full');
-  const ms = span(stage);
+  const ms = FULL_TIMES * span(stage);
   stage.expectFailure(victim, 'full');
   victim.limit(1);
   stage.later(ms, () => victim.limit(-1));

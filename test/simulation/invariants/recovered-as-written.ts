@@ -4,7 +4,7 @@ import type { Invariant, World } from '../watch.js';
 
 /**
  * A replica finds after a crash what its disk had confirmed, or more of what was written behind it, and nothing else: its
- * vote and its entries are promises to others.
+ * vote and its entries are promises to others. Only a disk whose bits have changed may hold less, and must say so.
  *
  * Source: Ongaro & Ousterhout 2014, figure 2, "persistent state"; hashicorp/raft#661, etcd#6378 for what goes wrong.
  */

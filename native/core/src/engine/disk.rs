@@ -58,6 +58,12 @@ pub fn limit_memory(name: &str, bytes: Option<u64>) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Stores that are opened on the disk of this name from now on keep so many sessions of a group, instead of `SESSIONS_MAX`.
+pub fn limit_memory_sessions(name: &str, sessions: usize) -> Result<(), EngineError> {
+    disk(name)?.store.set_sessions_max(sessions);
+    Ok(())
+}
+
 /// The power fails while no engine has the disk open: during an opening that did not succeed.
 pub fn crash_memory(name: &str, seed: u64) -> Result<(), EngineError> {
     let crashed = disk(name)?.files.crash(seed);

@@ -35,7 +35,9 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::attachment::{Attachment, Progress, ReadOutcome, Stats};
 use self::core::Core;
-pub use self::disk::{crash_memory, forget_memory, limit_memory, memory_files, memory_store};
+pub use self::disk::{
+    crash_memory, forget_memory, limit_memory, limit_memory_sessions, memory_files, memory_store,
+};
 pub use self::error::{EngineError, ErrorCode};
 pub use self::identity::{IDENTITY_BYTES, IDENTITY_FILE, Identity, parse_cluster};
 pub use self::inspect::inspect_files;

@@ -20,7 +20,7 @@ use super::identity::Identity;
 use super::lock::{FolderLock, io_error};
 use super::options::Options;
 use super::snapshots::{Catalog, MARKER_FILE, Opened};
-use crate::store::{Applied, Store, StoreError, StoreLimits, StoreOptions};
+use crate::store::{Applied, MemoryDisk, Store, StoreError, StoreLimits, StoreOptions};
 use crate::sys::{FileSystem, RealFileSystem};
 use crate::wal::{GroupState, Wal, WalError, WalOptions};
 
@@ -201,9 +201,11 @@ fn open_store(
     dir: &Path,
     options: &Options,
     identity: &Identity,
-    memory: Option<crate::store::MemoryDisk>,
+    memory: Option<MemoryDisk>,
 ) -> Result<Store, EngineError> {
     let path = dir.join(STORE_FOLDER);
+    let limits = StoreLimits::default();
+    let sessions_max = memory.as_ref().map(MemoryDisk::sessions_max);
     let store_options = StoreOptions {
         cache_bytes: options.cache_bytes,
         memtable_bytes: options.memtable_bytes,
@@ -213,7 +215,8 @@ fn open_store(
         limits: StoreLimits {
             views_max: options.views_max,
             view_idle_ms: options.view_idle_ms,
-            ..StoreLimits::default()
+            sessions_max: sessions_max.unwrap_or(limits.sessions_max),
+            ..limits
         },
         ..StoreOptions::default()
     };

@@ -1,7 +1,7 @@
 //! How a store is opened.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, Env, LogLevel, Options,
@@ -26,6 +26,7 @@ pub struct MemoryDisk {
     env: Env,
     refusals: Arc<AtomicU32>,
     space: Arc<Space>,
+    sessions_max: Arc<AtomicUsize>,
 }
 
 /// Bytes that tables may take, and whether a flush has met the end of them since.
@@ -44,7 +45,17 @@ impl MemoryDisk {
                 capacity: AtomicU64::new(u64::MAX),
                 full: AtomicBool::new(false),
             }),
+            sessions_max: Arc::new(AtomicUsize::new(limits::SESSIONS_MAX)),
         })
+    }
+
+    /// Stores that are opened from now on keep so many sessions of a group. All replicas of a cluster must keep as many.
+    pub fn set_sessions_max(&self, sessions: usize) {
+        self.sessions_max.store(sessions, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sessions_max(&self) -> usize {
+        self.sessions_max.load(Ordering::Relaxed)
     }
 
     /// Limits the bytes of all tables. A flush that would exceed them fails, and after it every write does, as RocksDB does
