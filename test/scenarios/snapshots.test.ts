@@ -50,34 +50,40 @@ function logBytes(lab: Lab, id: number): number {
 for (const { name, away, unreliable } of CASES) {
   for (const seed of seeds(5101)) {
     const who = away === 'nobody' ? 'all there' : `one ${away} again and again`;
-    seededTest(`${name}: the log stays within twice its limit with ${who}, and everybody has everything`, seed, import.meta.url, async () => {
-      await using lab = await Lab.open({ seed, replicas: 3, options: CUT });
-      lab.unreliable = unreliable;
-      lab.one(3, { bytes: VALUE_BYTES });
-      for (let round = 0; round < 30; round++) {
-        const leader = lab.leader();
-        const victim = round % 3 === 1 ? leader : lab.next(leader);
-        if (away === 'cut off') lab.disconnect(victim);
-        if (away === 'without power') await lab.crash(victim);
-        if (away !== 'nobody') lab.one(2, { bytes: VALUE_BYTES });
-        const sender = away === 'nobody' || victim !== leader ? leader : lab.leader();
-        for (let i = 0; i < 11; i++) {
-          lab.propose(sender, VALUE_BYTES);
-          lab.run(5);
+    seededTest(
+      `${name}: the log stays within twice its limit with ${who}, and everybody has everything`,
+      seed,
+      import.meta.url,
+      async () => {
+        await using lab = await Lab.open({ seed, replicas: 3, options: CUT });
+        lab.unreliable = unreliable;
+        lab.one(3, { bytes: VALUE_BYTES });
+        for (let round = 0; round < 30; round++) {
+          const leader = lab.leader();
+          const victim = round % 3 === 1 ? leader : lab.next(leader);
+          if (away === 'cut off') lab.disconnect(victim);
+          if (away === 'without power') await lab.crash(victim);
+          if (away !== 'nobody') lab.one(2, { bytes: VALUE_BYTES });
+          const sender = away === 'nobody' || victim !== leader ? leader : lab.leader();
+          for (let i = 0; i < 11; i++) {
+            lab.propose(sender, VALUE_BYTES);
+            lab.run(5);
+          }
+          lab.one(2, { bytes: VALUE_BYTES });
+          for (const id of lab.ids) {
+            if (lab.isUp(id))
+              assert.ok(logBytes(lab, id) <= 2 * MAX_LOG_BYTES + MiB, `${logBytes(lab, id)} bytes at ${id}`);
+          }
+          if (away === 'cut off') lab.connect(victim);
+          if (away === 'without power') await lab.restart(victim);
+          if (away !== 'nobody') lab.one(3, { bytes: VALUE_BYTES });
         }
-        lab.one(2, { bytes: VALUE_BYTES });
-        for (const id of lab.ids) {
-          if (lab.isUp(id)) assert.ok(logBytes(lab, id) <= 2 * MAX_LOG_BYTES + MiB, `${logBytes(lab, id)} bytes at ${id}`);
-        }
-        if (away === 'cut off') lab.connect(victim);
-        if (away === 'without power') await lab.restart(victim);
-        if (away !== 'nobody') lab.one(3, { bytes: VALUE_BYTES });
-      }
-      lab.unreliable = false;
-      lab.verify();
-      const installed = lab.ids.map((id) => lab.sim.node(id).metrics().snapshotsInstalled);
-      if (away === 'cut off') assert.ok(Math.max(...installed) > 0, 'no snapshot was needed');
-    });
+        lab.unreliable = false;
+        lab.verify();
+        const installed = lab.ids.map((id) => lab.sim.node(id).metrics().snapshotsInstalled);
+        if (away === 'cut off') assert.ok(Math.max(...installed) > 0, 'no snapshot was needed');
+      },
+    );
   }
 }
 
@@ -97,13 +103,24 @@ test('SnapshotRPC3B: a minority is brought in line by a snapshot, and serves fro
   const second = new Clerk(lab, [one, three]);
   second.call({ op: 'put', key: 'c', value: 'C' });
   second.call({ op: 'put', key: 'd', value: 'D' });
-  for (const [key, value] of [['a', 'A'], ['b', 'B'], ['1', '1'], ['49', '49']] as const) { // biome-ignore format: a table
+  for (const [key, value] of [
+    ['a', 'A'],
+    ['b', 'B'],
+    ['1', '1'],
+    ['49', '49'],
+  ] as const) {
+    // biome-ignore format: a table
     assert.ok(second.call({ op: 'get', key }).startsWith(value), key);
   }
   assert.ok(lab.sim.node(three).metrics().snapshotsInstalled > 0, 'no snapshot was needed');
   lab.connect(...lab.ids);
   clerk.call({ op: 'put', key: 'e', value: 'E' });
-  for (const [key, value] of [['c', 'C'], ['e', 'E'], ['1', '1']] as const) { // biome-ignore format: a table
+  for (const [key, value] of [
+    ['c', 'C'],
+    ['e', 'E'],
+    ['1', '1'],
+  ] as const) {
+    // biome-ignore format: a table
     assert.ok(clerk.call({ op: 'get', key }).startsWith(value), key);
   }
   lab.verify();
@@ -122,18 +139,27 @@ const RECOVER: readonly (Omit<GenericOptions, 'seed'> & { readonly name: string 
 
 const CUTTING = {
   options: CUT_SMALL,
-  verify: (lab: Lab) => assert.ok(lab.ids.some((id) => lab.raft(id).firstIndex > 1), 'no log was cut'),
+  verify: (lab: Lab) =>
+    assert.ok(
+      lab.ids.some((id) => lab.raft(id).firstIndex > 1),
+      'no log was cut',
+    ),
 };
 
 for (const [i, { name, ...options }] of RECOVER.entries()) {
   for (const seed of seeds(5301 + i)) {
-    seededTest(`${name}: each append is there once and in order, each read exact, and the log is cut`, seed, import.meta.url, () =>
-      generic({ seed, ...options, ...CUTTING }));
+    seededTest(
+      `${name}: each append is there once and in order, each read exact, and the log is cut`,
+      seed,
+      import.meta.url,
+      () => generic({ seed, ...options, ...CUTTING }),
+    );
   }
 }
 
 for (const seed of seeds(5401)) {
-  const title = 'SnapshotUnreliableRecoverConcurrentPartitionLinearizable3B: fifteen clients, random keys, the log cut: linearizable';
+  const title =
+    'SnapshotUnreliableRecoverConcurrentPartitionLinearizable3B: fifteen clients, random keys, the log cut: linearizable';
   const faults = { unreliable: true, crash: true, partitions: true };
   seededTest(title, seed, import.meta.url, () => randomKeys({ seed, clients: 15, replicas: 7, ...faults, ...CUTTING }));
 }
@@ -148,7 +174,10 @@ test('SnapshotSize3B: 400 writes of one key, and no log is longer than twice its
     }
     for (const id of lab.ids) {
       const { firstIndex, lastIndex } = lab.raft(id);
-      assert.ok((lastIndex - firstIndex + 1) * RECORD_BYTES_MIN <= 3 * 16 * KiB, `${lastIndex - firstIndex + 1} records`);
+      assert.ok(
+        (lastIndex - firstIndex + 1) * RECORD_BYTES_MIN <= 3 * 16 * KiB,
+        `${lastIndex - firstIndex + 1} records`,
+      );
     }
   }
   lab.run(1_000);

@@ -57,6 +57,11 @@ export class Admission {
     const { id, voters, storage } = options;
     const { uid, blank } = storage.identity;
     this.membership = new Membership({ id, uid, blank, voters, saved: saved.conf });
+    if (saved.damaged !== undefined)
+      options.logger.error('the log of this replica was damaged: it does not vote until it is whole', {
+        replica: id,
+        where: saved.damaged.description,
+      });
     this.repair = new Repair(saved.damaged, this.membership.askedOf, voters.length - 1);
   }
 
