@@ -36,13 +36,19 @@ export interface ClusterOptions {
   readonly flags?: readonly string[];
 }
 
+/** Below the ports that systems give to outgoing connections: one of those could take it while its replica is down. */
+const PORTS = { least: 10_000, most: 32_000 };
+
 async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = PORTS.least + Math.floor(Math.random() * (PORTS.most - PORTS.least));
+    const server = net.createServer().listen(port, '127.0.0.1');
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('listening', () => resolve(true)).once('error', () => resolve(false));
+    });
+    server.close();
+    if (free) return port;
+  }
 }
 
 export class ProcessCluster {
