@@ -27,6 +27,8 @@ export declare class Engine {
   static forgetMemory(name: string): void
   /** Limits the bytes of an in-memory disk: of the log's files, and as many of the store's tables. -1: unlimited. */
   static limitMemory(name: string, bytes: number): void
+  /** The next so many writes into the store on this in-memory disk fail, and the next so many flushes of it. */
+  static failMemoryStore(name: string, writes: number, flushes: number): void
   /**
    * Stores opened on this in-memory disk from now on keep at most so many sessions of a group. All replicas of a cluster
    * must keep as many.

@@ -6,6 +6,8 @@ import { type Result, replayOf } from './run-seed.js';
 
 const JOB = fileURLToPath(new URL('./job.js', import.meta.url));
 const SEED_MS_MAX = 180_000;
+/** A run makes little that lives longer than a moment; and each processor has a run of its own to work at. */
+const NODE_OPTIONS = ['--enable-source-maps', '--no-warnings', '--max-semi-space-size=64', '--single-threaded-gc'];
 
 export interface JobsOptions {
   readonly jobs: number;
@@ -22,7 +24,7 @@ export async function runJobs(options: JobsOptions): Promise<void> {
 async function runOne({ settings, next, onResult }: JobsOptions): Promise<void> {
   let child: ChildProcess | null = null;
   for (let seed = next(); seed !== null; seed = next()) {
-    child ??= fork(JOB, { execArgv: ['--enable-source-maps', '--no-warnings'] });
+    child ??= fork(JOB, { execArgv: NODE_OPTIONS });
     const result = await ask(child, seed, settings);
     if (result.hash === '') {
       child.kill('SIGKILL');

@@ -128,7 +128,7 @@ function drawStorage(c: Chance) {
     tailBytes: or([1, 4 * KiB, 32 * KiB], 1 * MiB),
     frameBytesMax: or([1, 1 * KiB, 8 * KiB], 1 * MiB),
     queueBytesMax: or([128 * KiB], 16 * MiB),
-    flushLogBytes: or([4 * KiB, 32 * KiB], 128 * MiB),
+    flushLogBytes: or([4 * KiB, 32 * KiB], 256 * KiB), // what is written over it stands in memory, where all of it is passed
     inlineBytesMax: or([0, 512], 64 * KiB),
     resultsBytesMax: or([1, 1 * KiB], 16 * MiB),
     viewsMax: or([1, 2], 64),

@@ -19,7 +19,7 @@ export function replicaOptions(o: RunOptions): Partial<ReplicaOptions> {
       viewsMax: o.viewsMax,
       viewIdleMs: o.viewIdleMs,
       cacheBytes: 1 * MiB,
-      memtableBytes: 16 * MiB, // never full: RocksDB would flush when its threads like
+      memtableBytes: 4 * MiB, // never full by `flushLogBytes`: RocksDB would flush when its threads like
       directIo: false,
     },
     limits: {

@@ -49,17 +49,35 @@ export interface Invariant {
 
 const LOOK_EVERY = 64;
 
+type Question = Exclude<keyof Invariant, 'started'>;
+type Asked<Q extends Question> = Invariant & Required<Pick<Invariant, Q>>;
+
+function asks<Q extends Question>(invariant: Invariant, question: Q): invariant is Asked<Q> {
+  return invariant[question] !== undefined;
+}
+
 export class Watch implements World {
   readonly replicas: Replica[] = [];
   readonly committed: Committed[] = [];
   /** The first one. */
   finding: Finding | null = null;
   readonly #invariants: readonly Invariant[];
-  readonly #touched = new Set<Replica>();
+  // Those that have something to say to it: the same four questions are put after every event.
+  readonly #submitted: readonly Asked<'submitted'>[];
+  readonly #sent: readonly Asked<'sent'>[];
+  readonly #stepped: readonly Asked<'stepped'>[];
+  readonly #looked: readonly Asked<'looked'>[];
+  /** Each once; nearly always one. */
+  readonly #touched: Replica[] = [];
   #steps = 0;
 
   constructor() {
-    this.#invariants = INVARIANTS.map((make) => make(this));
+    const all = INVARIANTS.map((make) => make(this));
+    this.#invariants = all;
+    this.#submitted = all.filter((each) => asks(each, 'submitted'));
+    this.#sent = all.filter((each) => asks(each, 'sent'));
+    this.#stepped = all.filter((each) => asks(each, 'stepped'));
+    this.#looked = all.filter((each) => asks(each, 'looked'));
   }
 
   get majority(): number {
@@ -71,12 +89,12 @@ export class Watch implements World {
   }
 
   /** To whom something has happened since the last check. */
-  get touchedNow(): Iterable<Replica> {
+  get touchedNow(): readonly Replica[] {
     return this.#touched;
   }
 
   touched(replica: Replica): void {
-    this.#touched.add(replica);
+    if (!this.#touched.includes(replica)) this.#touched.push(replica);
   }
 
   started(replica: Replica, recovered: Recovered | null): void {
@@ -93,22 +111,22 @@ export class Watch implements World {
   }
 
   submitted(replica: Replica, submission: Submission): void {
-    for (const invariant of this.#invariants) invariant.submitted?.(replica, submission);
+    for (const invariant of this.#submitted) invariant.submitted(replica, submission);
   }
 
   /** A frame leaves. */
   sent(from: Replica, frame: Uint8Array): void {
     if (!isRaftFrame(frame)) return;
     for (const message of messagesOf(frame)) {
-      for (const invariant of this.#invariants) invariant.sent?.(from, message);
+      for (const invariant of this.#sent) invariant.sent(from, message);
     }
   }
 
   /** After every event. @throws Finding */
   check(): void {
-    if (this.#touched.size > 0) {
+    if (this.#touched.length > 0) {
       for (const replica of this.#touched) this.#checkOne(replica);
-      this.#touched.clear();
+      this.#touched.length = 0;
     }
     if (this.finding !== null) throw this.finding;
   }
@@ -121,14 +139,14 @@ export class Watch implements World {
 
   #checkOne(replica: Replica): void {
     if (replica.raft === null || replica.node === null) return;
-    for (const invariant of this.#invariants) invariant.stepped?.(replica);
+    for (const invariant of this.#stepped) invariant.stepped(replica);
     if (++this.#steps % LOOK_EVERY === 0) this.#look(replica);
   }
 
   /** The storage may have failed, or finished something, since the replica asked it last: the image knows as much afterwards. */
   #look(replica: Replica): void {
     if (replica.failed !== null || replica.storage === null || replica.storage.poll().failed !== 0) return;
-    for (const invariant of this.#invariants) invariant.looked?.(replica);
+    for (const invariant of this.#looked) invariant.looked(replica);
   }
 }
 

@@ -36,6 +36,7 @@ export {
   attachStorage,
   type DiskFault,
   type DurableLog,
+  failMemoryStore,
   forgetMemory,
   type GroupRecovery,
   type LogDamage,

@@ -165,6 +165,18 @@ export function limitMemory(name: string, bytes: number): void {
 }
 
 /**
+ * Has the next `writes` writes into the store of an in-memory disk fail, and the next `flushes` flushes of it. A write is tried
+ * again some times before the replica gives up; a flush is not. It outlives crashes; zeros end it.
+ */
+export function failMemoryStore(name: string, writes: number, flushes: number): void {
+  try {
+    loadAddon().Engine.failMemoryStore(name, writes, flushes);
+  } catch (thrown) {
+    throw eraftError(thrown);
+  }
+}
+
+/**
  * Has stores that are opened on an in-memory disk from now on keep so many sessions of a group, instead of LIMITS.sessionsMax.
  * All replicas of a cluster must keep as many.
  */

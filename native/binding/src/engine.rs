@@ -102,6 +102,15 @@ impl Engine {
         engine::limit_memory(&name, capacity(bytes)?).map_err(to_js)
     }
 
+    /// The next so many writes into the store on this in-memory disk fail, and the next so many flushes of it.
+    #[napi(catch_unwind)]
+    pub fn fail_memory_store(name: String, writes: u32, flushes: u32) -> Result<(), ErrorCode> {
+        let store = engine::memory_store(&name).map_err(to_js)?;
+        store.refuse_writes(writes);
+        store.refuse_flushes(flushes);
+        Ok(())
+    }
+
     /// Stores opened on this in-memory disk from now on keep at most so many sessions of a group. All replicas of a cluster
     /// must keep as many.
     #[napi(catch_unwind)]

@@ -161,6 +161,25 @@ fn a_write_that_never_succeeds_ends_the_replica_and_takes_nothing() {
 }
 
 #[test]
+fn a_flush_that_fails_ends_the_replica_and_takes_nothing() {
+    let name = disk_name("unflushed");
+    let held = open(memory(&name)).unwrap();
+    let mut log = Log::default();
+    evaluate(&held, &mut log, &[put(1, 1)]);
+    held.apply(GROUP, 1, false).unwrap();
+    memory_store(&name).unwrap().refuse_flushes(1);
+    held.flush().unwrap();
+    while held.step().unwrap() {}
+    let failure = held.failure().expect("failed");
+    assert!(failure.message.contains("cannot be flushed"), "{failure}");
+    close(held);
+    let held = open(memory(&name)).unwrap();
+    held.apply(GROUP, 1, false).unwrap();
+    settle(&held);
+    assert_eq!(value(&held, 1), Some(b"value-1".to_vec()));
+}
+
+#[test]
 fn the_log_is_kept_until_the_store_has_it() {
     let held = open(memory(&disk_name("kept"))).unwrap();
     let mut log = Log::default();

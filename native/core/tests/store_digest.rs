@@ -122,6 +122,23 @@ proptest! {
     }
 }
 
+/// Flushes in memory merge what they have made before; a digest that is asked for again is the one of now.
+#[test]
+fn flushes_and_merges_do_not_show() {
+    let mut flushed = machine();
+    let mut plain = machine();
+    for n in 0..20u8 {
+        for machine in [&mut flushed, &mut plain] {
+            machine.one(Batch::new().put(&[b'k', n % 3], &[n]));
+        }
+        assert_eq!(digest(&flushed), digest(&plain));
+        flushed.store().flush().unwrap();
+        assert_eq!(digest(&flushed), digest(&plain));
+    }
+    flushed.reopen();
+    assert_eq!(digest(&flushed), digest(&plain));
+}
+
 /// Same data, and yet another state: what decides how the log goes on counts as well.
 #[test]
 fn what_is_not_data_counts_too() {

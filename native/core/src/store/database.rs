@@ -17,6 +17,8 @@ use super::{Applied, MemoryDisk, StoreError, StoreOptions};
 const FORMAT: u32 = 1;
 const APPLIED_VERSION: u8 = 1;
 const APPLIED_BYTES: usize = 25;
+/// On a disk in memory, the flush that makes as many unsorted files merges them.
+const MEMORY_FILES_MAX: usize = 4;
 
 pub(super) struct Database {
     pub(super) db: DB,
@@ -85,8 +87,7 @@ impl Database {
     /// `no_slowdown`: `Busy` instead of waiting; nothing is written then.
     pub(super) fn write(&self, batch: WriteBatch, no_slowdown: bool) -> Result<(), StoreError> {
         if self.memory.as_ref().is_some_and(MemoryDisk::refuses) {
-            let what = "the disk was told to refuse".to_owned();
-            return Err(StoreError::Io { what });
+            return Err(refused());
         }
         if self.memory.as_ref().is_some_and(MemoryDisk::is_full) {
             return Err(memory_full());
@@ -130,24 +131,43 @@ impl Database {
     }
 
     pub(super) fn flush(&self) -> Result<(), StoreError> {
-        if let Some(memory) = &self.memory
-            && memory.refuses_tables(self.bytes_after_flush())
-        {
-            return Err(memory_full());
+        if let Some(memory) = &self.memory {
+            if memory.refuses_flush() {
+                return Err(refused());
+            }
+            if memory.refuses_tables(self.bytes_after_flush()) {
+                return Err(memory_full());
+            }
         }
         let mut options = FlushOptions::default();
         options.set_wait(true);
-        Ok(self.db.flush_opt(&options)?)
+        self.db.flush_opt(&options)?;
+        if self.memory.is_some() && self.first_level_files() >= MEMORY_FILES_MAX {
+            self.db.compact_range::<&[u8], &[u8]>(None, None);
+        }
+        Ok(())
+    }
+
+    fn first_level_files(&self) -> usize {
+        let files = self.db.property_value(properties::num_files_at_level(0));
+        files
+            .ok()
+            .flatten()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0)
     }
 
     /// About.
     fn bytes_after_flush(&self) -> u64 {
-        let number = |name| self.db.property_int_value(name).ok().flatten().unwrap_or(0);
-        let unflushed = match number(properties::NUM_ENTRIES_ACTIVE_MEM_TABLE) {
+        let unflushed = match self.number(properties::NUM_ENTRIES_ACTIVE_MEM_TABLE) {
             0 => 0,
-            _ => number(properties::CUR_SIZE_ALL_MEM_TABLES),
+            _ => self.number(properties::CUR_SIZE_ALL_MEM_TABLES),
         };
-        number(properties::LIVE_SST_FILES_SIZE) + unflushed
+        self.number(properties::LIVE_SST_FILES_SIZE) + unflushed
+    }
+
+    fn number(&self, name: &rocksdb::properties::PropName) -> u64 {
+        self.db.property_int_value(name).ok().flatten().unwrap_or(0)
     }
 
     /// The applied index of a group; zeros for one that has applied nothing.
@@ -214,6 +234,11 @@ impl Drop for Database {
     fn drop(&mut self) {
         self.db.cancel_all_background_work(true);
     }
+}
+
+fn refused() -> StoreError {
+    let what = "the disk was told to refuse".to_owned();
+    StoreError::Io { what }
 }
 
 fn memory_full() -> StoreError {

@@ -20,6 +20,14 @@ const GROUP_BYTES: usize = 4;
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
+/// What `Store::digest` told last, and of which sequence number of RocksDB: every write takes another.
+pub(super) struct Digested {
+    group: u32,
+    sequence: u64,
+    applied: Applied,
+    digest: String,
+}
+
 struct Digest {
     crc32c: u32,
     fnv: u64,
@@ -43,8 +51,27 @@ impl Digest {
 impl Store {
     /// How far the group is applied, and 24 hexadecimal digits that say to what state: equal on all replicas there.
     ///
-    /// Reads every row of the group, from the disk where it is there. What is evaluated and not written does not count.
+    /// Reads every row of the group, from the disk where it is there, unless nothing was written or flushed since it did so.
+    /// What is evaluated and not written does not count.
     pub fn digest(&self, group: u32) -> Result<(Applied, String), StoreError> {
+        // Asked before the snapshot is made: a write between them makes what is kept useless, not wrong.
+        let sequence = self.database().db.latest_sequence_number();
+        if let Some(known) = &*self.digested.lock()
+            && (known.group, known.sequence) == (group, sequence)
+        {
+            return Ok((known.applied, known.digest.clone()));
+        }
+        let (applied, digest) = self.digest_rows(group)?;
+        *self.digested.lock() = Some(Digested {
+            group,
+            sequence,
+            applied,
+            digest: digest.clone(),
+        });
+        Ok((applied, digest))
+    }
+
+    fn digest_rows(&self, group: u32) -> Result<(Applied, String), StoreError> {
         let snapshot = self.database().db.snapshot();
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(group.to_be_bytes());

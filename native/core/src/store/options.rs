@@ -25,6 +25,7 @@ pub enum Compression {
 pub struct MemoryDisk {
     env: Env,
     refusals: Arc<AtomicU32>,
+    flush_refusals: Arc<AtomicU32>,
     space: Arc<Space>,
     sessions_max: Arc<AtomicUsize>,
 }
@@ -41,6 +42,7 @@ impl MemoryDisk {
         Ok(MemoryDisk {
             env: Env::mem_env()?,
             refusals: Arc::default(),
+            flush_refusals: Arc::default(),
             space: Arc::new(Space {
                 capacity: AtomicU64::new(u64::MAX),
                 full: AtomicBool::new(false),
@@ -83,12 +85,27 @@ impl MemoryDisk {
         self.refusals.store(count, Ordering::Relaxed);
     }
 
+    /// The next `count` flushes fail. What RocksDB flushes by itself does not.
+    pub fn refuse_flushes(&self, count: u32) {
+        self.flush_refusals.store(count, Ordering::Relaxed);
+    }
+
     /// Whether the write that comes now is one of those.
     pub(super) fn refuses(&self) -> bool {
-        let less = |count: u32| count.checked_sub(1);
-        let relaxed = Ordering::Relaxed;
-        self.refusals.fetch_update(relaxed, relaxed, less).is_ok()
+        take_one(&self.refusals)
     }
+
+    /// The same, of flushes.
+    pub(super) fn refuses_flush(&self) -> bool {
+        take_one(&self.flush_refusals)
+    }
+}
+
+/// False when there is none left.
+fn take_one(count: &AtomicU32) -> bool {
+    let less = |count: u32| count.checked_sub(1);
+    let relaxed = Ordering::Relaxed;
+    count.fetch_update(relaxed, relaxed, less).is_ok()
 }
 
 /// Limits of apply and of views. The first two are constants of the format: only tests change them.
@@ -157,8 +174,8 @@ impl StoreOptions {
         options.set_paranoid_checks(true);
         if let Some(memory) = &self.memory {
             options.set_env(&memory.env);
-            // When a compaction ends is chance, and it decides which reads find their blocks in memory: a simulation has
-            // none, so that it goes the same way each time.
+            // When a compaction ends is chance, and it decides which reads find their blocks in memory. A simulation, which
+            // goes the same way each time, has them as a part of flushes (`Database::flush`).
             options.set_disable_auto_compactions(true);
         }
         options.set_max_open_files(self.max_open_files);

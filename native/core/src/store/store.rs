@@ -24,6 +24,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::burst::{Burst, Context};
 use super::database::Database;
+use super::digest::Digested;
 use super::keys::data_prefix;
 use super::open_burst::OpenBurst;
 use super::options::StoreLimits;
@@ -63,6 +64,7 @@ pub struct Store {
     pub(super) published: Mutex<Published>,
     pub(super) database: Arc<Database>,
     pub(super) recent: RecentValues,
+    pub(super) digested: Mutex<Option<Digested>>,
     limits: StoreLimits,
 }
 
@@ -149,6 +151,7 @@ impl Store {
             published: Mutex::new(published),
             database,
             recent: RecentValues::new(options.recent_bytes()),
+            digested: Mutex::default(),
             limits: options.limits,
         })
     }
@@ -352,6 +355,7 @@ impl Store {
 
     /// Writes the memtables to disk and waits for it; then `flushed` is at least what `applied` was.
     pub fn flush(&self) -> Result<(), StoreError> {
+        *self.digested.lock() = None;
         self.database.flush()?;
         self.refresh_flushed()
     }
