@@ -72,6 +72,15 @@ fn found(held: &Attachment) -> eraft_core::engine::GroupRecovery {
     assert!(log.compacted_index <= group.applied.index, "{group:?}");
     assert!(group.applied.index <= log.last_index, "{group:?}");
     assert!(log.hard_state.commit <= log.last_index, "{group:?}");
+    let run = log
+        .term_runs
+        .iter()
+        .rfind(|(first, _)| *first <= group.applied.index);
+    let term = run.map_or(log.compacted_term, |(_, term)| *term);
+    assert_eq!(
+        term, group.applied.term,
+        "the log has the entry that was applied last: {group:?}"
+    );
     group.clone()
 }
 
@@ -151,6 +160,42 @@ fn rot_anywhere_is_repaired_without_losing_what_is_applied() {
         forget_memory(&name);
     }
     assert!(ahead > 20, "{ahead}");
+}
+
+/// Entries 8 to 10 of term 1 are replaced before they are committed; those in their place are applied, and in tables.
+#[test]
+fn what_was_replaced_does_not_come_back_under_what_is_applied() {
+    let mut anew = 0;
+    for seed in 0..60 {
+        let name = disk_name("repair-replaced");
+        let held = open(memory(&name)).unwrap();
+        held.set_member_known().unwrap();
+        for (from, to, term) in [(1, 10, 1), (8, 14, 2)] {
+            let mut log = Log {
+                index: from - 1,
+                next_revision: from,
+                term,
+            };
+            while log.index < to {
+                let record = log.record(&[put(log.index, term)]);
+                held.submit(&record, hard_state(term, 2, 0)).unwrap();
+                settle(&held);
+            }
+        }
+        held.apply(GROUP, 9, false).unwrap();
+        settle(&held);
+        held.flush().unwrap();
+        settle(&held);
+        held.engine().crash(1).unwrap();
+        let rot = rot_memory(&name, seed).unwrap();
+        let held = open(repairing(&name)).unwrap_or_else(|error| panic!("{rot}: {error}"));
+        let group = found(&held);
+        assert_eq!((group.applied.index, group.applied.term), (9, 2), "{rot}");
+        anew += u32::from(group.store_ahead && group.log.last_index == 9);
+        drop(held);
+        forget_memory(&name);
+    }
+    assert!(anew > 5, "{anew}");
 }
 
 #[test]

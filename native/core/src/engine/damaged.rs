@@ -3,7 +3,9 @@
 //! SAFETY: what is applied is never asked for twice, nor taken from the log that was left.
 //! Claim:   after opening, compacted <= applied <= last, as of any replica, and every entry of the log follows the one before.
 //! Why:     the store holds committed entries alone. If they go beyond what is left of the log, then the log begins anew
-//!          behind them, durably, before anybody sees it; what was left is a part of them.
+//!          behind them, durably, before anybody sees it; what was left is a part of them. So it does if what is left has
+//!          another entry where they end: one that was replaced before it was committed, by a frame behind the damage. A log
+//!          with the same entry there agrees with them on all before (Raft's Log Matching).
 //! Rests:   `Wal::rebase`; a host that takes `Damaged` for what it is, and neither votes nor acknowledges before it has
 //!          everything back.
 //! Checked: tests/engine_repair.rs.
@@ -19,7 +21,8 @@ use crate::wal::{GroupState, Wal};
 /// How often to look whether the log's thread is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Has the log of a damaged group begin behind what the store has flushed, where that is more than is left of the log.
+/// Has the log of a damaged group begin behind what the store has flushed, where that is more than is left of the log, or
+/// not the same.
 /// Returns those groups. Blocks.
 ///
 /// @throws ERAFT_IO, ERAFT_DISK_FULL
@@ -34,7 +37,7 @@ pub(super) fn begin_behind_store(
     for log in logs {
         let Some(damage) = &log.damage else { continue };
         let (applied, flushed) = (store.applied(log.group), store.flushed(log.group));
-        if flushed <= log.last_index {
+        if flushed < log.compacted_index || term_at(log, flushed) == Some(applied.term) {
             continue;
         }
         let time = log.last_time.max(damage.maybe_time);
@@ -51,6 +54,17 @@ pub(super) fn begin_behind_store(
         ahead.insert(log.group);
     }
     Ok(ahead)
+}
+
+/// Of the entry at `index`; None: it is gone, or not there.
+fn term_at(log: &GroupState, index: u64) -> Option<u64> {
+    if index == log.compacted_index {
+        return Some(log.compacted_term);
+    }
+    let runs = log.term_runs.iter().rev();
+    let run = runs.into_iter().find(|(first, _)| *first <= index);
+    run.filter(|_| index <= log.last_index)
+        .map(|(_, term)| *term)
 }
 
 fn await_durable(dir: &Path, wal: &Wal, stepped: bool, ticket: u64) -> Result<(), EngineError> {
