@@ -25,6 +25,8 @@ export interface CallersOptions {
 }
 
 const RETRY_MS = 50;
+/** Every call without an answer may have happened, at any time from then on: what a checker finds hardest. */
+const DOUBT_TIMES = 5;
 
 /** Numbers below this are clients'; those of a history are of callers. */
 const CALLERS_EACH = 100;
@@ -67,17 +69,17 @@ export class Callers {
     await Promise.all(this.#clients.map((client) => client.close()));
   }
 
-  /** A caller calls, hears, thinks, and calls again. */
-  #turn(client: SimulatedClient, caller: number, memory: Memory): void {
+  /** A caller calls, hears, thinks, and calls again; without an answer it thinks longer, as people do. */
+  #turn(client: SimulatedClient, caller: number, memory: Memory, answered = true): void {
     const { options, workload, chance } = this.#o;
-    client.clock.after(chance.exponential(options.thinkMs), () => {
+    client.clock.after(chance.exponential(options.thinkMs * (answered ? 1 : DOUBT_TIMES)), () => {
       if (this.stopped) return;
       if (client.store === null) {
         this.#turn(client, caller, memory);
         return;
       }
       this.call(client.store, caller, workload.next(memory), memory).then(
-        () => this.#turn(client, caller, memory),
+        (heard) => this.#turn(client, caller, memory, heard),
         this.#o.onDefect,
       );
     });

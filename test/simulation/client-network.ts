@@ -9,11 +9,14 @@ import { DEFAULT_GROUP, FRAME } from '../../ts/proto/frame.js';
 import type { ProcessClock, VirtualTime } from '../host/virtual-clock.js';
 import { clientAddressOf, type Replica } from './replica.js';
 import type { Trace } from './trace.js';
+import type { Watch } from './watch.js';
 
 export interface ClientNetworkOptions {
   readonly time: VirtualTime;
   readonly trace: Trace;
   readonly replicas: readonly Replica[];
+  /** Sees what leaves clients, and what leaves replicas. */
+  readonly watch: Pick<Watch, 'asked' | 'answered'>;
   /** One way; ms. */
   readonly latencyMs: () => number;
 }
@@ -95,6 +98,7 @@ class Connection implements MessageSocket, Requester {
 
   send(payload: Uint8Array): void {
     const frame = payload.slice();
+    this.#network.options.watch.asked(this, frame);
     this.#toProcess(() => {
       this.#network.options.trace.bytes(-this.client, this.replica.id, frame);
       this.replica.node?.service.handle(frame, this);
@@ -122,6 +126,7 @@ class Connection implements MessageSocket, Requester {
   /** From the service. Behind the welcome, and at each change, the server tells who leads. */
   reply(frame: Uint8Array): void {
     if (frame[0] === FRAME.leader) this.#leaderTold = true;
+    this.#network.options.watch.answered(this, frame);
     this.#put(frame.slice());
     if (frame[0] !== FRAME.welcome) return;
     const service = this.replica.node?.service;

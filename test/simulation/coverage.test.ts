@@ -27,7 +27,7 @@ test('a log that rots is repaired by the others, and an emptied disk takes no pa
 
 test('a full disk is felt by a replica, and passes', async () => {
   const settings = ['replicas=1', 'faults=full-disk', 'faultEveryMs=500', 'safetyMs=9000', 'valueBytes=2000'];
-  const more = ['segmentBytes=262144', 'thinkMs=5', 'reads=0.2'];
+  const more = ['segmentBytes=262144', 'thinkMs=5', 'reads=0.2', 'clients=5', 'lanes=3', 'maxLogBytes=-1'];
   const simulation = new Simulation(override(drawOptions(4), [...settings, ...more]));
   const { watch } = simulation;
   const check = watch.check.bind(watch);

@@ -21,9 +21,9 @@ function found(entries: readonly number[], { term, vote }: Hard): Recovered {
 /** Entries 1/1 and 1/2 durable with a vote for 2 in term 1; then 2/2 over the second, and 2/3, with a vote for 3 in term 2. */
 function image(): DiskImage {
   const disk = new DiskImage();
-  disk.submit({ ticket: 1, hard: hard(1, 2), heads: [head(1, 1), head(2, 1)] });
+  disk.submit({ ticket: 1, hard: hard(1, 2), heads: [head(1, 1), head(2, 1)], batches: [] });
   disk.confirm(1, 1);
-  disk.submit({ ticket: 2, hard: hard(2, 3), heads: [head(2, 2), head(3, 2)] });
+  disk.submit({ ticket: 2, hard: hard(2, 3), heads: [head(2, 2), head(3, 2)], batches: [] });
   return disk;
 }
 
@@ -56,6 +56,16 @@ test('votes may be durable before the records that were submitted with them', ()
   assert.deepEqual([disk.durableHard.term, disk.durableHard.vote, disk.durable.length], [2, 3, 2]);
   assert.equal(disk.restart(found([1, 1], hard(2, 3))), '');
   assert.match(image().restart(found([1, 1], hard(3, 1))), /there is one for 1 in term 3/);
+});
+
+test('a log that is cut short may end with what was replaced behind the cut', () => {
+  const left = found([1, 1], hard(2, 3));
+  const disk = image();
+  disk.confirm(2, 2);
+  assert.equal(disk.beginning(left).restart(left), '');
+  assert.notEqual(disk.restart(left), '');
+  const never = found([1, 3], hard(2, 3));
+  assert.notEqual(disk.beginning(never).restart(never), '');
 });
 
 test('what was cut off in front is believed, and what follows is compared', () => {

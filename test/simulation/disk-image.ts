@@ -22,6 +22,8 @@ export interface Submission {
   readonly ticket: number;
   readonly hard: Hard | null;
   readonly heads: readonly Head[];
+  /** The batches of sessions in it: session/sequence. */
+  readonly batches: readonly string[];
 }
 
 /** What recovery found. */
@@ -54,6 +56,34 @@ export function headsOf(slab: Uint8Array, start: number, end: number): Head[] {
   return heads;
 }
 
+const COMMANDS = 2;
+const SESSION_AT = 24;
+const SEQUENCE_AT = 32;
+
+/** The batches of sessions in these records, as their clients know them: of each the head of its fixed shape is read. */
+export function batchesOf(slab: Uint8Array, start: number, end: number): string[] {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength);
+  const u64 = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
+  const batches: string[] = [];
+  for (let at = start; at < end; ) {
+    const next = at + RECORD_HEADER_BYTES + Math.ceil(view.getUint32(at + 4, true) / 8) * 8;
+    const isCommands = view.getUint8(at + 9) === COMMANDS;
+    for (let batch = at + RECORD_HEADER_BYTES; isCommands && batch < next; ) {
+      const body = batch + 8;
+      const session = u64(body + SESSION_AT);
+      if (session !== 0) batches.push(batchName(session, u64(body + SEQUENCE_AT)));
+      batch = body + Math.ceil(view.getUint32(batch, true) / 8) * 8;
+    }
+    at = next;
+  }
+  return batches;
+}
+
+/** What a batch is called by its session and its sequence there. */
+export function batchName(session: number, sequence: number): string {
+  return `${session}/${sequence}`;
+}
+
 export class DiskImage {
   /** All that was submitted, durable or not; entry `index` at `index - 1`. What was cut off in front stays known. */
   log: Head[] = [];
@@ -61,11 +91,16 @@ export class DiskImage {
   /** The same, of what is durable. */
   durable: Head[] = [];
   durableHard: Hard = NOTHING;
+  /** All that was ever submitted, by index and term: a log that is cut short may end with what was replaced behind the cut. */
+  #ever = new Map<string, Head>();
   #queue: Submission[] = [];
   #installing: Head[] | null = null;
 
   submit(submission: Submission): void {
-    for (const head of submission.heads) put(this.log, head);
+    for (const head of submission.heads) {
+      put(this.log, head);
+      this.#ever.set(`${head.index}/${head.term}`, head);
+    }
     if (submission.hard !== null) this.hard = submission.hard;
     this.#queue.push(submission);
   }
@@ -98,11 +133,18 @@ export class DiskImage {
     this.#queue = this.#queue.map((submission) => ({ ...submission, heads: [] }));
   }
 
-  /** The beginning of it that a repair of the log has left, and the vote that came with it. */
-  beginning({ lastIndex, term, vote, commit }: Recovered): DiskImage {
+  /** The beginning of it that a repair of the log has left, as it was then, and the vote that came with it. */
+  beginning(found: Recovered): DiskImage {
+    const { lastIndex, compactedIndex, term, vote, commit } = found;
     const image = new DiskImage();
-    image.log = this.log.slice(0, lastIndex);
-    image.durable = this.durable.slice(0, lastIndex);
+    image.#ever = this.#ever;
+    image.log = this.log.slice(0, Math.min(compactedIndex, lastIndex));
+    for (let index = image.log.length + 1; index <= lastIndex; index++) {
+      const head = this.#ever.get(`${index}/${termOf(found, index)}`);
+      if (head === undefined) break; // nobody wrote it: the one who compares finds it missing
+      image.log.push(head);
+    }
+    image.durable = [...image.log];
     image.hard = { term, vote, commit };
     image.durableHard = image.hard;
     return image;

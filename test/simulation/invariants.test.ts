@@ -1,6 +1,10 @@
 // Each invariant is told something that it must not accept, and something like it that it must.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { EraftError, type ErrorCode } from '../../ts/base/errors.js';
+import { emptyWriteFrame, stampRequest, stampSession } from '../../ts/proto/command-batch.js';
+import { encodeError } from '../../ts/proto/control-frames.js';
+import { FRAME } from '../../ts/proto/frame.js';
 import { encodeRaftFrame } from '../../ts/proto/peer-frames.js';
 import type { Message } from '../../ts/raft/messages.js';
 import { DiskImage, type Hard, type Head } from './disk-image.js';
@@ -15,12 +19,22 @@ interface Raft {
   lastIndex: number;
 }
 
+interface Answers {
+  progress(): [];
+  termAt(index: number): number;
+  readIndex(context: number): boolean;
+  ready(): object;
+}
+
 /** A replica that is what it is told to be. */
 class Fake {
   readonly id: number;
   readonly image = new DiskImage();
   readonly lost = null;
-  readonly raft: Raft & { progress(): []; termAt(index: number): number } = {
+  disk = 0;
+  /** What its core has to say of reads. */
+  reads: { readonly context: number; readonly index: number }[] = [];
+  readonly raft: Raft & Answers = {
     role: 'follower',
     term: 1,
     commit: 0,
@@ -28,6 +42,8 @@ class Fake {
     lastIndex: 0,
     progress: () => [],
     termAt: (index) => this.image.log[index - 1]?.term ?? 0,
+    readIndex: () => true,
+    ready: () => ({ reads: this.reads }),
   };
   readonly applier = { applied: 0, target: 0 };
   readonly host = { group: { applier: this.applier } };
@@ -60,10 +76,16 @@ class Stage {
   }
 
   /** Entries `index/term` reach the disks of `ids`; durable unless told otherwise. */
-  write(ids: readonly number[], entries: readonly string[], durable = true, hard: Hard | null = null): void {
+  write(
+    ids: readonly number[],
+    entries: readonly string[],
+    durable = true,
+    hard: Hard | null = null,
+    batches: readonly string[] = [],
+  ): void {
     for (const id of ids) {
       const { image, raft, replica } = this.fake(id);
-      const submission = { ticket: ++this.#ticket, hard, heads: entries.map(headOf) };
+      const submission = { ticket: ++this.#ticket, hard, heads: entries.map(headOf), batches };
       image.submit(submission);
       this.watch.submitted(replica, submission);
       if (durable) image.confirm(this.#ticket, this.#ticket);
@@ -76,6 +98,19 @@ class Stage {
     Object.assign(fake.raft, raft);
     if (applied !== undefined) Object.assign(fake.applier, { applied, target: applied });
     this.watch.touched(fake.replica);
+    this.watch.check();
+  }
+
+  /** Batch 7/1 is sent as this request of a connection. */
+  ask(connection: object, request: number): void {
+    const frame = emptyWriteFrame(0, 0);
+    stampSession(frame, 7, 1, 0);
+    stampRequest(frame, FRAME.write, request, 1_000);
+    this.watch.asked(connection, frame);
+  }
+
+  refuse(connection: object, request: number, code: ErrorCode): void {
+    this.watch.answered(connection, encodeError(new EraftError(code, 'no'), 1, request));
     this.watch.check();
   }
 
@@ -195,6 +230,40 @@ const CASES: Readonly<Record<string, (s: Stage) => void>> = {
     s.write([3], ['1/1'], true, { term: 2, vote: 1, commit: 0 });
     s.set(1, { role: 'leader', term: 2 });
     s.send({ ...reply, from: 3, to: 1, term: 2, index: 1 });
+  },
+  'EmptiedStaysOut: vote of 1': (s) => {
+    s.write([1], [], true, { term: 2, vote: 1, commit: 0 });
+    s.send({ type: 'vote', from: 1, to: 2, term: 2, index: 0, logTerm: 0 });
+    s.fake(1).disk = 1;
+    s.send({ type: 'vote', from: 1, to: 2, term: 2, index: 0, logTerm: 0 });
+  },
+  'ReadsCurrent: 1 answers a read from 1, and 2 was committed': (s) => {
+    const { raft } = s.fake(1);
+    s.write([1, 2], ['1/1', '2/1']);
+    s.set(1, { commit: 1 });
+    raft.readIndex(1);
+    s.fake(1).reads = [{ context: 1, index: 1 }];
+    s.set(2, { commit: 2 });
+    raft.ready();
+    s.watch.check();
+    raft.readIndex(2);
+    s.fake(1).reads = [{ context: 2, index: 1 }];
+    raft.ready();
+    s.watch.check();
+  },
+  'RefusalsKept: batch 7/1 was refused with ERAFT_UNAVAILABLE': (s) => {
+    const connections = [{}, {}] as const;
+    s.ask(connections[0], 1);
+    s.write([1], ['1/1'], true, null, ['7/1']);
+    s.refuse(connections[0], 1, 'ERAFT_OUTCOME_UNKNOWN');
+    s.refuse(connections[1], 1, 'ERAFT_UNAVAILABLE');
+    s.ask(connections[0], 1);
+    s.refuse(connections[0], 1, 'ERAFT_UNAVAILABLE'); // one of two copies
+    const other = new Stage();
+    other.ask(connections[0], 1);
+    other.refuse(connections[0], 1, 'ERAFT_UNAVAILABLE');
+    other.write([1], ['1/1'], true, null, ['7/1']);
+    other.watch.check();
   },
   RecoveredAsWritten: (s) => {
     s.write([1], ['1/1']);

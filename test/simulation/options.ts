@@ -114,7 +114,7 @@ function drawNetwork(c: Chance) {
     duplication: c.chance(0.5) ? 0 : c.between(0, 0.1),
     reordering: c.chance(0.5) ? 0 : c.between(0, 0.2),
     clientLatencyMs: c.pick([0.1, 1, 5]),
-    drift: c.pick([0, 0, 0.001, 0.05]),
+    drift: c.pick([0, 0, 0.001, 0.05, 0.3]),
     diskMs: c.pick([0.1, 0.5, 2, 5]),
   };
 }

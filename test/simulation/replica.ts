@@ -43,6 +43,8 @@ export interface Surroundings {
 export interface ReplicaWatch {
   /** Something of this replica happens now. */
   touched?(replica: Replica): void;
+  /** Records that some replica is going to submit, valid during the call. */
+  records?(slab: Uint8Array, start: number, end: number): void;
   submitted?(replica: Replica, submission: Submission): void;
   started?(replica: Replica, recovered: Recovered | null): void;
   /** The entries up to this one, as some disk has had them. */
@@ -169,6 +171,7 @@ export class Replica {
     }
     watch.started?.(this, found);
     const storage = new WatchedStorage(inner, {
+      records: (slab, start, end) => watch.records?.(slab, start, end),
       submitted: (submission) => {
         this.image.submit(submission);
         watch.submitted?.(this, submission);

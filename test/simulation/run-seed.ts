@@ -52,9 +52,10 @@ export async function runSeed(options: RunOptions, how: RunHow = {}): Promise<Re
   }
 }
 
-function judge({ finding, history }: Outcome): { finding: string | null; details: string } {
+function judge({ finding, history, settled }: Outcome): { finding: string | null; details: string } {
   if (finding !== null) return { finding: finding.message.split('\n', 1)[0] ?? '', details: textOf(finding) };
-  const verdict = checkHistory(history.operations());
+  if (checkHistory(settled).ok) return { finding: null, details: '' };
+  const verdict = checkHistory(history);
   if (verdict.ok) return { finding: null, details: '' };
   const around = verdict.around.map((operation) => `  ${describe(operation)}`).join('\n');
   return { finding: `Linearizability: ${verdict.finding}`, details: around };

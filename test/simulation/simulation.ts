@@ -19,9 +19,10 @@ import { Callers } from './callers.js';
 import { Chance } from './chance.js';
 import { ClientNetwork } from './client-network.js';
 import { Cluster } from './cluster.js';
+import { Fates } from './fates.js';
 import { FAULT } from './faults/index.js';
 import type { Stage } from './faults/stage.js';
-import { HistoryRecorder } from './linearizability/history.js';
+import { type History, HistoryRecorder } from './linearizability/history.js';
 import type { RunOptions } from './options.js';
 import type { Replica } from './replica.js';
 import { replicaOptions } from './replica-options.js';
@@ -40,7 +41,9 @@ export interface Outcome {
   readonly elections: number;
   readonly faults: number;
   readonly hash: string;
-  readonly history: HistoryRecorder;
+  readonly history: History;
+  /** The same, with what the log tells of writes that nobody was told of. */
+  readonly settled: History;
 }
 
 const START_MS = 300;
@@ -61,6 +64,7 @@ export class Simulation implements Stage {
   readonly trace: Trace;
   readonly watch = new Watch();
   readonly #workload: Workload;
+  readonly #fates = new Fates();
   readonly #tasks: (() => Promise<void>)[] = [];
   readonly #mayFail = new Set<Replica>();
   readonly #powerFails = new Set<Replica>(); // nothing works any more until they have crashed
@@ -89,6 +93,7 @@ export class Simulation implements Stage {
       watch: {
         history: (index, term) => this.watch.history(index, term),
         touched: (replica) => this.watch.touched(replica),
+        records: (slab, start, end) => this.#fates.note(slab, start, end),
         submitted: (replica, submission) => this.watch.submitted(replica, submission),
         started: (replica, recovered) => this.watch.started(replica, recovered),
         log: (replica, line) => this.trace.line(`replica ${replica.id}: ${line}`),
@@ -103,7 +108,8 @@ export class Simulation implements Stage {
     this.#listen();
     const latency = new Chance(options.seed, 'client network');
     const latencyMs = (): number => options.clientLatencyMs * (0.5 + latency.next());
-    this.clients = new ClientNetwork({ time, trace: this.trace, replicas: this.replicas, latencyMs });
+    const { trace, replicas, watch } = this;
+    this.clients = new ClientNetwork({ time, trace, replicas, watch, latencyMs });
     this.#workload = new Workload(options, new Chance(options.seed, 'workload'));
     this.callers = this.#makeCallers(ids);
   }
@@ -157,6 +163,7 @@ export class Simulation implements Stage {
     const { seed } = this.options;
     const [events, simulatedMs] = [time.events, time.now()];
     await this.#close();
+    const history = this.history.operations();
     return {
       seed,
       finding: this.watch.finding ?? finding,
@@ -166,7 +173,8 @@ export class Simulation implements Stage {
       elections: this.#leaders.size,
       faults: this.#faults,
       hash: this.trace.hash,
-      history: this.history,
+      history,
+      settled: this.#fates.settle(history, this.watch.committed),
     };
   }
 
@@ -291,6 +299,10 @@ export class Simulation implements Stage {
   }
 
   // ---- Stage
+
+  now(): number {
+    return this.cluster.time.now();
+  }
 
   later(ms: number, run: () => void): void {
     const { time } = this.cluster;

@@ -41,6 +41,10 @@ export interface Invariant {
   submitted?(replica: Replica, submission: Submission): void;
   /** A message leaves. */
   sent?(from: Replica, message: Message): void;
+  /** A client sends this frame on a connection of its own. */
+  asked?(connection: object, frame: Uint8Array): void;
+  /** A replica answers on it, whether the answer arrives or not. */
+  answered?(connection: object, frame: Uint8Array): void;
   /** Something happened at this replica, which is up. */
   stepped?(replica: Replica): void;
   /** The same, now and then, while its storage is well: for what costs more. */
@@ -112,6 +116,14 @@ export class Watch implements World {
 
   submitted(replica: Replica, submission: Submission): void {
     for (const invariant of this.#submitted) invariant.submitted(replica, submission);
+  }
+
+  asked(connection: object, frame: Uint8Array): void {
+    for (const invariant of this.#invariants) invariant.asked?.(connection, frame);
+  }
+
+  answered(connection: object, frame: Uint8Array): void {
+    for (const invariant of this.#invariants) invariant.answered?.(connection, frame);
   }
 
   /** A frame leaves. */

@@ -14,9 +14,11 @@ import type {
   StorageIdentity,
   StorageStats,
 } from '../../ts/storage/index.js';
-import { headsOf, type Submission } from './disk-image.js';
+import { batchesOf, headsOf, type Submission } from './disk-image.js';
 
 export interface StorageWatch {
+  /** Records that are going to be submitted, valid during the call. */
+  records(slab: Uint8Array, start: number, end: number): void;
   submitted(submission: Submission): void;
   /** Everything up to this ticket is durable, and terms and votes up to `votes`. */
   durable(ticket: number, votes: number): void;
@@ -139,8 +141,9 @@ class WatchedLog implements LogStore {
   submit(slab: Uint8Array, start: number, end: number, states: Float64Array, count: number): number {
     const ticket = this.#inner.submit(slab, start, end, states, count);
     const [, term = 0, vote = 0, commit = 0] = states;
+    this.#watch.records(slab, start, end);
     const hard = count === 0 ? null : { term, vote, commit };
-    this.#watch.submitted({ ticket, hard, heads: headsOf(slab, start, end) });
+    this.#watch.submitted({ ticket, hard, heads: headsOf(slab, start, end), batches: batchesOf(slab, start, end) });
     return ticket;
   }
 

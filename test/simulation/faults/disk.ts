@@ -7,25 +7,39 @@ const OPERATIONS = 60;
 /** A full disk is felt only when the log needs its next file. */
 const FULL_TIMES = 5;
 
+/** One; or several that have it from the same place, often all but the leader's. */
+function pickDisks(stage: Stage): readonly Replica[] {
+  const { chance, replicas } = stage;
+  const one = pickImportant(stage);
+  if (one === null || chance.chance(0.6)) return one === null ? [] : [one];
+  const leader = stage.cluster.leader();
+  return chance.chance(0.5) ? replicas.filter(({ id }) => id !== leader) : chance.subset(replicas, 0.7);
+}
+
+function idsOf(replicas: readonly Replica[]): string {
+  return replicas.map(({ id }) => id).join(', ');
+}
+
 export const slowDisk: Fault = (stage) => {
-  const victim = pickImportant(stage);
-  if (victim === null) return null;
-  victim.slowness = stage.chance.pick([5, 20, 100]);
+  const victims = pickDisks(stage);
+  if (victims.length === 0) return null;
+  const slowness = stage.chance.pick([5, 20, 100]);
+  for (const victim of victims) victim.slowness = slowness;
   stage.later(span(stage), () => {
-    victim.slowness = 1;
+    for (const victim of victims) victim.slowness = 1;
   });
-  return `the disk of ${victim.id} takes ${victim.slowness} times as long`;
+  return `the disk of ${idsOf(victims)} takes ${slowness} times as long`;
 };
 
 export const hungDisk: Fault = (stage) => {
-  const victim = pickImportant(stage);
-  if (victim === null) return null;
+  const victims = pickDisks(stage);
+  if (victims.length === 0) return null;
   const ms = span(stage);
-  victim.stalled = true;
+  for (const victim of victims) victim.stalled = true;
   stage.later(ms, () => {
-    victim.stalled = false;
+    for (const victim of victims) victim.stalled = false;
   });
-  return `the disk of ${victim.id} hangs for ${ms.toFixed(0)} ms`;
+  return `the disk of ${idsOf(victims)} hangs for ${ms.toFixed(0)} ms`;
 };
 
 function faultAt(stage: Stage, fault: DiskFault): string | null {

@@ -1,16 +1,20 @@
 // What may go wrong. Each fault in a function of its own, by what it is done to.
 import { bitRot, emptiedDisk, failedWrite, fullDisk, hungDisk, powerLoss, shortWrite, slowDisk } from './disk.js';
+import { overthrow, strand } from './leaders.js';
 import type { FaultName } from './names.js';
 import { clientCut, clientReset, clog, cut, halves, isolate, reset } from './network.js';
-import { crash, jump, pause } from './process.js';
+import { ambush, crash, jump, pause } from './process.js';
 import type { Fault } from './stage.js';
 
 export const FAULT: Readonly<Record<FaultName, Fault>> = {
   crash,
+  ambush,
   cut,
   isolate,
   halves,
   clog,
+  overthrow,
+  strand,
   reset,
   'client-cut': clientCut,
   'client-reset': clientReset,

@@ -1,10 +1,13 @@
 /** Everything that may go wrong in a run. Weather (loss, copies, another order, slow clocks) is an option of the run besides. */
 export const FAULTS = [
   'crash', // one replica, or several, or all: the power fails
+  'ambush', // one replica, in the middle of something
   'cut', // one way between two replicas
   'isolate', // the leader, or another one, from everybody
   'halves', // the replicas fall into two groups
   'clog', // one way takes much longer
+  'overthrow', // one leader after the other is isolated, just elected or a while later, and comes back for the next one
+  'strand', // the leader hears everything late, and nobody hears it
   'reset', // a connection between two replicas breaks
   'client-cut', // clients do not reach a replica
   'client-reset', // the connections of a client break

@@ -3,25 +3,45 @@ import { type Fault, pickImportant, pickRunning, type Stage, span } from './stag
 /** A cut that lasts so long breaks the connection, as its silence would. */
 const SILENCE_MS = 2_000;
 
-function cutFor(stage: Stage, ways: readonly (readonly [number, number])[], ms: number): void {
-  const { hub } = stage.cluster;
-  const each = (change: (from: number, to: number) => void) => (): void => {
-    for (const [from, to] of ways) change(from, to);
-  };
-  each((from, to) => hub.cut(from, to))();
-  if (ms > SILENCE_MS)
-    stage.later(
-      SILENCE_MS,
-      each((from, to) => hub.sever(from, to)),
-    );
-  stage.later(
-    ms,
-    each((from, to) => hub.mend(from, to)),
-  );
+/** From one replica to another. */
+export type Way = readonly [number, number];
+
+export function cutWays(stage: Stage, ways: readonly Way[]): void {
+  for (const [from, to] of ways) stage.cluster.hub.cut(from, to);
 }
 
-function others(stage: Stage, id: number): number[] {
+export function mendWays(stage: Stage, ways: readonly Way[]): void {
+  for (const [from, to] of ways) stage.cluster.hub.mend(from, to);
+}
+
+function cutFor(stage: Stage, ways: readonly Way[], ms: number): void {
+  const { hub } = stage.cluster;
+  cutWays(stage, ways);
+  if (ms > SILENCE_MS)
+    stage.later(SILENCE_MS, () => {
+      for (const [from, to] of ways) hub.sever(from, to);
+    });
+  stage.later(ms, () => mendWays(stage, ways));
+}
+
+export function others(stage: Stage, id: number): number[] {
   return stage.cluster.ids.filter((other) => other !== id);
+}
+
+/**
+ * The network falls apart for clients as well: each finds itself on the side of these replicas, or on the other one. Or for none
+ * of them, every other time.
+ *
+ * @returns what puts them together again
+ */
+export function splitClients(stage: Stage, here: readonly number[]): () => void {
+  if (stage.chance.chance(0.5)) return () => undefined;
+  const clientsHere = stage.chance.subset(stage.clientIds, 0.5);
+  const clientsThere = stage.clientIds.filter((client) => !clientsHere.includes(client));
+  for (const id of stage.cluster.ids) stage.clients.cut(id, here.includes(id) ? clientsThere : clientsHere);
+  return () => {
+    for (const id of stage.cluster.ids) stage.clients.mend(id);
+  };
 }
 
 export const cut: Fault = (stage) => {
@@ -53,7 +73,9 @@ export const halves: Fault = (stage) => {
   const ways = here.flatMap((a) =>
     ids.flatMap((b) => (oneWay ? [[a, b] as const] : [[a, b] as const, [b, a] as const])),
   );
-  cutFor(stage, ways, span(stage));
+  const ms = span(stage);
+  cutFor(stage, ways, ms);
+  stage.later(ms, splitClients(stage, here));
   return `${here} are cut off from ${ids}${oneWay ? ', one way' : ''}`;
 };
 

@@ -1,6 +1,7 @@
+import type { RaftNode } from '../../../ts/raft/index.js';
 import { type Fault, pickImportant, pickRunning, span } from './stage.js';
 
-/** One; now and then several at once, or all. */
+/** One; now and then several at once, or all; and now and then once more, when they have hardly begun again. */
 export const crash: Fault = (stage) => {
   const first = pickImportant(stage);
   if (first === null) return null;
@@ -9,9 +10,35 @@ export const crash: Fault = (stage) => {
   const more = c.chance(0.8) ? [] : c.chance(0.5) ? all : c.subset(all, 0.5);
   const victims = [...new Set([first, ...more])];
   const how = c.chance(0.8) ? 'power' : 'process';
-  for (const victim of victims) stage.fell(victim, how, span(stage));
-  return `${victims.map(({ id }) => id)} crash, ${how}`;
+  const again = c.chance(0.3);
+  for (const victim of victims) {
+    const ms = span(stage);
+    stage.fell(victim, how, ms);
+    if (again)
+      stage.later(ms + c.exponential(5 * stage.options.diskMs), () => stage.fell(victim, 'power', span(stage)));
+  }
+  return `${victims.map(({ id }) => id)} crash, ${how}${again ? ', and again while they start' : ''}`;
 };
+
+const AMBUSH_MS = 2_000;
+
+/** Waits for a replica that is in the middle of something that takes its disk several steps: there its power fails. */
+export const ambush: Fault = (stage) => {
+  const { diskMs } = stage.options;
+  const end = stage.now() + AMBUSH_MS;
+  const look = (): void => {
+    const victim = stage.replicas.find(({ running, raft }) => running && isBusy(raft));
+    if (victim !== undefined) {
+      stage.later(stage.chance.exponential(3 * diskMs), () => stage.fell(victim, 'power', span(stage)));
+    } else if (stage.now() < end) stage.later(2 * diskMs + 0.5, look);
+  };
+  look();
+  return 'the power fails for whoever installs a snapshot or stands for election next';
+};
+
+function isBusy(raft: RaftNode | null): boolean {
+  return raft !== null && (raft.installing || raft.role === 'candidate');
+}
 
 export const pause: Fault = (stage) => {
   const victim = pickImportant(stage);

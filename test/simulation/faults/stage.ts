@@ -17,6 +17,8 @@ export interface Stage {
   readonly clients: ClientNetwork;
   readonly clientIds: readonly number[];
   readonly atlas: Atlas;
+  /** Virtual; ms. */
+  now(): number;
   later(ms: number, run: () => void): void;
   /** Done before time goes on. */
   task(run: () => Promise<void>): void;

@@ -6,6 +6,7 @@ import { AppliedAlike } from './applied-alike.js';
 import { CommittedOnQuorum } from './committed-on-quorum.js';
 import { DurableAsTold } from './durable-as-told.js';
 import { ElectionSafety } from './election-safety.js';
+import { EmptiedStaysOut } from './emptied-stays-out.js';
 import { LeaderCompleteness } from './leader-completeness.js';
 import { LogMatching } from './log-matching.js';
 import { Monotone } from './monotone.js';
@@ -15,7 +16,9 @@ import { OrderOfMarks } from './order-of-marks.js';
 import { OwnTermCounting } from './own-term-counting.js';
 import { PromisesKept } from './promises-kept.js';
 import { QueuesBounded } from './queues-bounded.js';
+import { ReadsCurrent } from './reads-current.js';
 import { RecoveredAsWritten } from './recovered-as-written.js';
+import { RefusalsKept } from './refusals-kept.js';
 import { StateMachineSafety } from './state-machine-safety.js';
 
 /** In the order in which they are asked: what is known to be committed is noted by CommittedOnQuorum, which is first. */
@@ -26,6 +29,7 @@ export const INVARIANTS: readonly ((world: World) => Invariant)[] = [
   (world) => new ElectionSafety(world),
   (world) => new LeaderCompleteness(world),
   (world) => new OneVote(world),
+  (world) => new EmptiedStaysOut(world),
   (world) => new LogMatching(world),
   (world) => new NoTruncationOfCommitted(world),
   (world) => new OwnTermCounting(world),
@@ -34,5 +38,7 @@ export const INVARIANTS: readonly ((world: World) => Invariant)[] = [
   (world) => new Monotone(world),
   (world) => new OrderOfMarks(world),
   (world) => new PromisesKept(world),
+  (world) => new ReadsCurrent(world),
+  (world) => new RefusalsKept(world),
   (world) => new QueuesBounded(world),
 ];
