@@ -1,18 +1,20 @@
 // A cluster of real processes for fault tests: real ports, real disks, links that can be cut, disks that can be stalled or full.
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '../../ts/client.js';
 import type { ReplicaStatus } from '../../ts/kv/status.js';
+import { freePort } from './ports.js';
 import { LinkProxy } from './proxy.js';
 
 const EXECUTABLE = fileURLToPath(new URL('../../ts/cli/main.js', import.meta.url));
 const DISK_FAULTS_SOURCE = fileURLToPath(new URL('../../../test/cluster/disk-faults.c', import.meta.url));
+
+const START_ATTEMPTS_MAX = 20;
 
 type DiskFault = 'stall' | 'full' | 'fail';
 
@@ -34,21 +36,6 @@ export interface ClusterOptions {
   readonly faultyDisks?: boolean;
   /** Further flags of `eraft serve`. */
   readonly flags?: readonly string[];
-}
-
-/** Below the ports that systems give to outgoing connections: one of those could take it while its replica is down. */
-const PORTS = { least: 10_000, most: 32_000 };
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.least + Math.floor(Math.random() * (PORTS.most - PORTS.least));
-    const server = net.createServer().listen(port, '127.0.0.1');
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('listening', () => resolve(true)).once('error', () => resolve(false));
-    });
-    server.close();
-    if (free) return port;
-  }
 }
 
 export class ProcessCluster {
@@ -136,8 +123,22 @@ export class ProcessCluster {
     }
   }
 
-  /** Starts a replica and waits until it listens. */
+  /**
+   * Starts a replica and waits until it listens. Its ports are its own as far as tests can see to that; when somebody else
+   * on this machine has taken one meanwhile, says who, and tries again.
+   */
   async start(id: number): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#launch(id);
+      } catch (error) {
+        if (attempt === START_ATTEMPTS_MAX || !String(error).includes('ERAFT_PORT_IN_USE')) throw error;
+        process.stderr.write(`${error}\n${socketsOf(this.#member(id))}\n`);
+      }
+    }
+  }
+
+  async #launch(id: number): Promise<void> {
     const member = this.#member(id);
     const peers = this.peers(id);
     const child = spawn(
@@ -264,6 +265,13 @@ export class ProcessCluster {
     assert.ok(child, `replica ${id} is not running`);
     return child;
   }
+}
+
+/** What the system knows of the sockets on a replica's ports, for a diagnosis. */
+function socketsOf({ clientPort, peerPort }: Member): string {
+  const ss = spawnSync('ss', ['-tanp'], { encoding: 'utf8' });
+  const lines = (ss.stdout ?? '').split('\n');
+  return lines.filter((line) => [clientPort, peerPort].some((port) => line.includes(`:${port}`))).join('\n');
 }
 
 /** What the replica itself says of its group; it need not reach the others to say so. */

@@ -1,9 +1,9 @@
 // The embedded store: every method of KeyValue on a real one, and its life from open to close.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { EraftError, type KeyValue, LIMITS, Store } from '../../ts/index.js';
+import { freePort } from '../cluster/ports.js';
 import { TEST_MS, withFolder } from './folder.js';
 
 function withStore(body: (store: Store, kv: KeyValue<string, string>) => Promise<void>): Promise<void> {
@@ -277,12 +277,3 @@ describe('the life of a store', { timeout: TEST_MS }, () => {
       }
     }));
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
-}

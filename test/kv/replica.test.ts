@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { EraftError } from '../../ts/base/errors.js';
 import { ReplicaNode, type ReplicaOptions } from '../../ts/kv/replica.js';
+import { freePort } from '../cluster/ports.js';
 import { type Answer, codeOf, putFrame, readAnswer, readFrame } from './frames.js';
 
 const MiB = 1024 * 1024;
@@ -32,14 +33,6 @@ function ask(node: ReplicaNode, frame: Uint8Array): Promise<Answer> {
       },
     });
   });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 test('a store alone: leads at once, keeps what it acknowledged, and closes with an answer for everybody', () =>
@@ -127,7 +120,7 @@ test('a peer port in use: said, and the folder is free again', () =>
 
 test('three replicas over TCP: any of them takes writes and reads; one that closes is missed by nobody', () =>
   withFolder(async (dir) => {
-    const ports = await freePorts(3);
+    const ports = await Promise.all([1, 2, 3].map(freePort));
     const peers = Object.fromEntries(ports.map((port, i) => [i + 1, `127.0.0.1:${port}`]));
     const open = (id: number): Promise<ReplicaNode> =>
       ReplicaNode.open({

@@ -1,9 +1,9 @@
 // One Idempotency-Key, one execution: copies at once, after a restart, and at another replica.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { ReplicaNode } from '../../ts/kv/replica.js';
 import { Server } from '../../ts/server/server.js';
+import { freePort } from '../cluster/ports.js';
 import { TEST_MS, withFolder } from '../embed/folder.js';
 import { FRONTS, type HttpAnswer, http, httpJson } from './fronts.js';
 import { serve, stop, withServed } from './served.js';
@@ -153,13 +153,4 @@ async function member(dir: string, id: number, peers: Record<number, string>) {
   server.serve(replica);
   await replica.ready(20_000);
   return { server, replica };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }
