@@ -19,6 +19,7 @@ function newNode(id: number): RaftNode {
     inflightBytesMax: 32 << 20,
     appendBytesMax: 1 << 20,
     uncommittedBytesMax: 64 << 20,
+    catchUpBytesPerTick: 1 << 20,
     catchUpBytesMax: 1 << 30,
     blankBytes: 56,
     preVote: false,

@@ -47,6 +47,7 @@ function damaged(): { node: RaftNode; repair: Repair } {
       inflightBytesMax: 1_000,
       appendBytesMax: 1_000,
       uncommittedBytesMax: 1_000,
+      catchUpBytesPerTick: 1_000_000,
       catchUpBytesMax: 1_000,
       blankBytes: 10,
     },

@@ -55,6 +55,7 @@ export const CONFIG_DEFAULT = {
   inflightBytesMax: 1_000_000,
   appendBytesMax: 100_000,
   uncommittedBytesMax: 1_000_000,
+  catchUpBytesPerTick: 1_000_000,
   catchUpBytesMax: 1_000_000,
   blankBytes: ENTRY_BYTES,
 };

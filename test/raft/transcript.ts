@@ -283,6 +283,7 @@ function configOf(o: { [name: string]: string | undefined }): Partial<ClusterOpt
     inflightBytesMax: o['inflight-bytes'],
     appendBytesMax: o['append-bytes'],
     uncommittedBytesMax: o.uncommitted,
+    catchUpBytesPerTick: o['catch-up-per-tick'],
     catchUpBytesMax: o['catch-up'],
   };
   const given = Object.entries(numbers).filter(([, value]) => value !== undefined);

@@ -45,6 +45,7 @@ export interface GroupOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: ReplicaLimits;
+  readonly tickMs: number;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
   readonly jitter: () => number;
@@ -112,6 +113,7 @@ export class Group<W> implements AppendSource {
         appendBytesMax: limits.appendBytesMax,
         uncommittedBytesMax: limits.uncommittedBytesMax,
         catchUpBytesMax: limits.maxLogBytes < 0 ? Number.MAX_SAFE_INTEGER : limits.maxLogBytes,
+        catchUpBytesPerTick: Math.max(1, Math.floor((limits.catchUpBytesPerSecondMax * options.tickMs) / 1_000)),
         blankBytes: RECORD_HEADER_BYTES,
       },
       {

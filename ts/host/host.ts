@@ -111,6 +111,7 @@ export class Host<W> implements NetworkHost {
       clock: options.clock,
       logger: options.logger,
       limits: options.limits,
+      tickMs,
       electionTicks,
       heartbeatTicks: TICKS_PER_HEARTBEAT,
       jitter: () => Math.min(electionTicks - 1, Math.floor(options.random() * electionTicks)),

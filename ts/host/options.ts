@@ -33,6 +33,11 @@ export interface ReplicaLimits {
   readonly maxLogEntries: number;
   /** Newest log bytes that are kept for slower members when it is cut so; half of `maxLogBytes` at most. */
   readonly trailingLogBytes: number;
+  /**
+   * Log bytes per second by which a follower far behind gains on the end of the log, so that those who serve clients do not
+   * notice it. No such limit as long as a majority needs that follower.
+   */
+  readonly catchUpBytesPerSecondMax: number;
   /** Bytes of snapshots sent per second, to all followers together. */
   readonly snapshotBytesPerSecondMax: number;
   /** Snapshots sent at once. */
@@ -58,6 +63,7 @@ export const REPLICA_LIMITS: ReplicaLimits = {
   maxLogBytes: 512 * MiB,
   maxLogEntries: -1,
   trailingLogBytes: 64 * MiB,
+  catchUpBytesPerSecondMax: 32 * MiB,
   snapshotBytesPerSecondMax: 64 * MiB,
   snapshotStreamsMax: 2,
   applyLagBytesMax: 4 * MiB,

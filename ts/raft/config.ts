@@ -21,6 +21,8 @@ export interface RaftConfig {
   readonly uncommittedBytesMax: number;
   /** Log bytes that a member may be behind and still have the log kept for it. */
   readonly catchUpBytesMax: number;
+  /** Log bytes per tick by which a member far behind gains on the end of the log, as long as a majority does without it. */
+  readonly catchUpBytesPerTick: number;
   /** Record size of a new leader's blank entry. */
   readonly blankBytes: number;
   /** Ask whether an election could be won before disturbing anybody with a new term. Default true. */
@@ -52,5 +54,6 @@ export function checkConfig(c: RaftConfig): void {
   invariant(c.electionTicks > c.heartbeatTicks, 'electionTicks > heartbeatTicks', c.electionTicks, c.heartbeatTicks);
   invariant(c.inflightMessagesMax >= 1 && c.inflightBytesMax >= 1, 'the in-flight window admits a message');
   invariant(c.appendBytesMax >= 1 && c.uncommittedBytesMax >= 1, 'appends and proposals admit a byte');
+  invariant(c.catchUpBytesPerTick >= 1, 'catchUpBytesPerTick >= 1', c.catchUpBytesPerTick);
   invariant(c.catchUpBytesMax >= 0 && c.blankBytes >= 1, 'catchUpBytesMax >= 0 and blankBytes >= 1');
 }

@@ -10,6 +10,7 @@ import type {
   ReplicaId,
   SnapshotMessage,
 } from './messages.js';
+import { Pace } from './pacing.js';
 import { Progress, type ProgressStatus } from './progress.js';
 import type { Majority } from './quorum.js';
 import type { RaftLog } from './raft-log.js';
@@ -31,6 +32,7 @@ export class Leadership {
   readonly #majority: Majority;
   readonly #log: RaftLog;
   readonly #reads: ReadOnly;
+  readonly #pace: Pace;
   readonly #followers = new Map<ReplicaId, Progress>();
   #truncatable: number;
   #sessions = 0;
@@ -55,6 +57,7 @@ export class Leadership {
     this.#log = log;
     this.#reads = reads;
     this.#truncatable = truncatable;
+    this.#pace = new Pace(config.catchUpBytesPerTick, config.appendBytesMax);
     for (const id of majority.voters) if (id !== config.id) this.#followers.set(id, this.#stranger(id));
   }
 
@@ -83,6 +86,7 @@ export class Leadership {
     if (uncommitted > 0 && uncommitted + bytes > this.#config.uncommittedBytesMax)
       return { refused: 'uncommitted-limit' };
     const index = this.#log.append(this.term, bytes);
+    this.#pace.grew(bytes);
     this.logChanged();
     return { index };
   }
@@ -173,6 +177,7 @@ export class Leadership {
       for (const follower of this.#followers.values()) follower.heartbeatDue = true;
       this.#news = true;
     }
+    this.#leak();
     this.#windowElapsed = afterPause ? 0 : this.#windowElapsed + 1;
     if (this.#windowElapsed < this.#config.electionTicks) return true;
     this.#windowElapsed = 0;
@@ -181,6 +186,16 @@ export class Leadership {
     for (const follower of this.#followers.values()) follower.endWindow();
     this.#advance();
     return verdict === 'won';
+  }
+
+  /** What was held back for the last tick's sake may leave now. */
+  #leak(): void {
+    this.#pace.tick();
+    for (const follower of this.#followers.values()) {
+      if (follower.pacedBytes === 0) continue;
+      follower.pacedBytes = this.#pace.leaked(follower.pacedBytes);
+      this.#news = true;
+    }
   }
 
   /** Sends every follower what it lacks. */
@@ -298,18 +313,39 @@ export class Leadership {
     if (follower.takeNeed()) this.#lacking.push(follower.id);
     const offered = follower.takeOffer();
     if (offered !== null) send(this.#snapshot(follower, offered));
-    while (follower.wants(log.last)) send(this.#append(follower));
+    while (follower.wants(log.last) && !this.#holdsBack(follower)) send(this.#append(follower));
     const missesRound = this.#reads.round > follower.toldRound;
     if (!follower.heartbeatDue && !missesRound && !follower.missesCommit(log.commit)) return;
     if (follower.heartbeatDue) follower.heartbeatLeft();
     send(this.#heartbeat(follower));
   }
 
+  /**
+   * Has a follower that is far behind got enough for this tick? Never one whose acknowledgements are waited for: without
+   * it, a majority is heard of and keeps up.
+   */
+  #holdsBack(follower: Progress): boolean {
+    if (this.#pace.admits(follower.pacedBytes) || !this.#isFarBehind(follower.next - 1)) return false;
+    const { id } = this.#config;
+    const keepsUp = (voter: ReplicaId): boolean => {
+      const other = this.#followers.get(voter);
+      if (other === undefined) return voter === id;
+      return other !== follower && (other.active || !other.absent) && !this.#isFarBehind(other.match);
+    };
+    return this.#majority.verdict(keepsUp) === 'won';
+  }
+
+  #isFarBehind(index: number): boolean {
+    return index < this.#log.compacted || this.#pace.isFarBehind(this.#log.bytesBetween(index, this.#log.last));
+  }
+
   #append(follower: Progress): Append {
     const index = follower.next - 1;
     const last = follower.asksOnly ? index : this.#log.fit(index, this.#config.appendBytesMax);
     const logTerm = this.#log.termAt(index);
-    follower.sent(last, this.#log.bytesBetween(index, last));
+    const bytes = this.#log.bytesBetween(index, last);
+    if (this.#isFarBehind(index)) follower.pacedBytes += bytes;
+    follower.sent(last, bytes);
     const { from, to, term, session, commit, truncatable, round } = this.#heartbeat(follower);
     return { type: 'append', from, to, term, session, commit, truncatable, round, index, logTerm, entries: [], last };
   }

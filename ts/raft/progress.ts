@@ -43,6 +43,8 @@ export class Progress {
   /** The newest read round that it has repeated to us. */
   ackedRound = 0;
   heartbeatDue = false;
+  /** Log bytes sent to it that its pace has not yet forgotten. */
+  pacedBytes = 0;
   #toldCommit = 0; // of what it holds, or will hold once all in flight arrives
   #state: ProgressState = 'probe';
   #match = 0;

@@ -171,6 +171,11 @@ export const OPTIONS: readonly Option[] = [
     size,
     'Newest part of the log that stays when it is cut so, for slower replicas. Half of `maxLogBytes` at most.',
   ),
+  replica(
+    'catchUpBytesPerSecondMax',
+    size,
+    'Log bytes per second by which a replica far behind gains on the end of the log; not when a majority needs it.',
+  ),
   replica('snapshotBytesPerSecondMax', size, 'Bytes of snapshots sent per second, to all replicas together.'),
   replica('snapshotStreamsMax', limit, 'Snapshots sent at once.'),
   replica('applyLagBytesMax', size, 'The store is written when so many log bytes wait for it.'),
