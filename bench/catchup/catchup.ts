@@ -33,7 +33,7 @@ export interface CatchUpFigures {
   /** Terms begun meanwhile. */
   readonly elections: number;
   readonly errors: number;
-  /** Killed once more, with all of that in its log: until it serves. By log only. */
+  /** Of the other follower, killed with all of that in its log: until it serves. By log only. */
   readonly restartSeconds?: number;
   readonly restartLogBytes?: number;
 }
@@ -43,10 +43,9 @@ const VALUE_BYTES = 4_096;
 const CONNECTIONS = 8;
 const POLL_MS = 100;
 
-/** Of `log`, all of it is kept; of `snapshot`, less than is missed. */
+/** Of `log`, all of it is kept; of `snapshot`, less than is missed, and no less than there can be. */
 function flagsOf(way: Way, { megabytes }: CatchUpPlan): string[] {
-  const kept = way === 'log' ? 8 * megabytes * MIB : Math.max(64, megabytes / 8) * MIB;
-  return ['--max-log-bytes', String(kept)];
+  return ['--max-log-bytes', way === 'log' ? '-1' : String(Math.max(256, megabytes / 8) * MIB)];
 }
 
 export async function catchUp(way: Way, plan: CatchUpPlan, { place, note }: BenchContext): Promise<CatchUpFigures> {
@@ -58,8 +57,8 @@ export async function catchUp(way: Way, plan: CatchUpPlan, { place, note }: Benc
     await cluster.killReplica(absent);
     note(`${way}: writing ${plan.megabytes} MB that replica ${absent} misses`);
     await fill(fillPlan(plan, cluster.endpoints), clients, () => undefined);
-    const figures = await measure(way, plan, cluster, clients, absent);
-    return way === 'log' ? { ...figures, ...(await restart(cluster, absent, note)) } : figures;
+    const restarted = way === 'log' ? await restart(cluster, absent, note) : {};
+    return { ...(await measure(way, plan, cluster, clients, absent)), ...restarted };
   } finally {
     await Promise.all(clients.map((client) => client.close({ timeoutMs: 1_000 })));
     await cluster.stop();
@@ -101,16 +100,19 @@ async function measure(
   }
 }
 
+/** Kills and starts the follower that has everything; the log is kept since another one lacks it. */
 async function restart(
   cluster: EraftCluster,
-  replica: number,
+  absent: number,
   note: (text: string) => void,
 ): Promise<Pick<CatchUpFigures, 'restartSeconds' | 'restartLogBytes'>> {
-  const logBytes = (await cluster.facts()).find(({ id }) => id === replica)?.logBytes ?? Number.NaN;
-  await cluster.killReplica(replica);
-  note(`restarting replica ${replica} with ${Math.round(logBytes / MIB)} MiB of log`);
+  const leader = await cluster.leaderId();
+  const follower = [1, 2, 3].find((id) => id !== absent && id !== leader) ?? 0;
+  const logBytes = (await cluster.facts()).find(({ id }) => id === follower)?.logBytes ?? Number.NaN;
+  note(`log: restarting replica ${follower} with ${Math.round(logBytes / MIB)} MiB of log`);
+  await cluster.killReplica(follower);
   const started = performance.now();
-  await cluster.startReplica(replica);
+  await cluster.startReplica(follower);
   return { restartSeconds: (performance.now() - started) / 1_000, restartLogBytes: logBytes };
 }
 

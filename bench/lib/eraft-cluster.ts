@@ -75,8 +75,9 @@ export class EraftCluster {
     return cluster;
   }
 
+  /** Of those that run. */
   get pids(): readonly number[] {
-    return this.#children.map((child) => child.pid);
+    return this.#children.filter((child) => child.running).map((child) => child.pid);
   }
 
   /** Where the leader serves clients, now. @throws ProcessFailed when there is none within seconds */

@@ -34,7 +34,7 @@ async function fill(client: Client): Promise<EraftError> {
 }
 
 test('full disks: writes are refused with a clear error, reads go on, and writes too when space returns', async () => {
-  await withCluster({ faultyDisks: true, flags: ['--segment-bytes', '8MiB'] }, async (cluster) => {
+  await withCluster({ faultyDisks: true, flags: ['--segment-bytes', '9MiB'] }, async (cluster) => {
     await cluster.leader();
     const client = await cluster.client();
     await client.put('before', 'here');
@@ -108,9 +108,9 @@ test('damage in what was acknowledged: the replica says where, is given everythi
 test('a replica away for longer than the log is kept is sent a snapshot, and has everything again', async () => {
   const flags = [
     '--segment-bytes',
-    '8MiB',
+    '9MiB',
     '--max-log-bytes',
-    '8MiB',
+    '36MiB',
     '--trailing-log-bytes',
     '1MiB',
     '--flush-log-bytes',

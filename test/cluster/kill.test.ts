@@ -28,7 +28,7 @@ async function underLoad(
 }
 
 test(`replicas killed in turn, ${KILLS} times, under load: nothing lost, nothing twice`, async () => {
-  await underLoad({ flags: ['--segment-bytes', '1MiB'] }, async (cluster, load) => {
+  await underLoad({ flags: ['--segment-bytes', '9MiB'] }, async (cluster, load) => {
     for (let i = 0; i < KILLS; i++) {
       const id = cluster.ids[i % cluster.ids.length] ?? 1;
       await cluster.kill(id);

@@ -15,7 +15,7 @@ const SEED = Number(process.env.ERAFT_SEED ?? Math.floor(Math.random() * 2 ** 31
 const REPLAY = `ERAFT_SEED=${SEED} node --enable-source-maps --test build/test/cluster/nemesis.test.js`;
 
 test(`${ROUNDS} times a replica is killed or stopped: every history is linearizable; ERAFT_SEED=${SEED}`, async () => {
-  const cluster = await ProcessCluster.start({ flags: ['--segment-bytes', '1MiB'] });
+  const cluster = await ProcessCluster.start({ flags: ['--segment-bytes', '9MiB'] });
   const lines: string[] = [];
   try {
     await cluster.leader();

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { EraftError } from '../../ts/base/errors.js';
 import { LIMITS } from '../../ts/base/limits.js';
 import { Applier } from '../../ts/host/applier.js';
-import { checkHostOptions, HOST_TIMES, REPLICA_LIMITS } from '../../ts/host/options.js';
+import { checkHostOptions, checkLogSizes, HOST_TIMES, REPLICA_LIMITS } from '../../ts/host/options.js';
 import { Proposals } from '../../ts/host/proposals.js';
 import { Slab, Stage } from '../../ts/host/stage.js';
 import { Tags } from '../../ts/host/tags.js';
@@ -197,6 +197,8 @@ test('options that contradict each other are refused, not repaired', () => {
     () => checkHostOptions({ ...REPLICA_LIMITS, appendBytesMax: LIMITS.peerFrameBytesMax }, HOST_TIMES),
     () => checkHostOptions(REPLICA_LIMITS, { electionTimeoutMs: 100, heartbeatIntervalMs: 50 }),
     () => checkHostOptions(REPLICA_LIMITS, { electionTimeoutMs: 100, heartbeatIntervalMs: 0 }),
+    () => checkLogSizes(2 * LIMITS.entryBytesMax, -1),
+    () => checkLogSizes(64 * 1024 * 1024, 255 * 1024 * 1024),
   ];
   for (const check of bad) assert.throws(check, (e) => EraftError.is(e) && e.code === 'ERAFT_CONFIG');
   checkHostOptions(REPLICA_LIMITS, HOST_TIMES);

@@ -11,8 +11,10 @@ import type { Logger } from '../base/logger.js';
 import type { E, Encoding, KeyValue } from '../client/key-value.js';
 import { LinkedKeyValue } from '../client/linked-key-value.js';
 import { LocalLink } from '../client/local-link.js';
+import { checkLogSizes, REPLICA_LIMITS } from '../host/options.js';
 import { ReplicaNode, type ReplicaOptions } from '../kv/replica.js';
 import type { ReplicaRole } from '../kv/status.js';
+import { STORAGE_DEFAULTS } from '../storage/index.js';
 
 export interface StoreOptions {
   /** The data folder; made when it does not exist. One store has it open at a time, across processes and threads. */
@@ -171,6 +173,9 @@ export class Store extends LinkedKeyValue {
 function checked(options: StoreOptions): StoreOptions {
   if (typeof options !== 'object' || options === null) throw new TypeError('Store.open takes an object with `dir`');
   if (typeof options.dir !== 'string' || options.dir === '') throw new TypeError('dir must be a path');
+  const { segmentBytes = STORAGE_DEFAULTS.segmentBytes } = options.storage ?? {};
+  const { maxLogBytes = REPLICA_LIMITS.maxLogBytes } = options.limits ?? {};
+  checkLogSizes(segmentBytes, maxLogBytes);
   return options;
 }
 

@@ -26,7 +26,8 @@ export interface ReplicaLimits {
   readonly uncommittedBytesMax: number;
   /**
    * A larger log is cut, though a member may need it, which then gets a snapshot. Twice this while a snapshot is on its way,
-   * so that its follower finds the log that comes behind. -1: the log is kept for every member, however long it grows.
+   * so that its follower finds the log that comes behind. -1: the log is kept for every member, however long it grows. At
+   * least four segments.
    */
   readonly maxLogBytes: number;
   /** The same, counted in entries. -1: no such limit. */
@@ -104,6 +105,23 @@ export function checkHostOptions(limits: ReplicaLimits, times: HostTimes): void 
   demand(
     electionTimeoutMs >= 5 * heartbeatIntervalMs,
     `electionTimeoutMs ${electionTimeoutMs} is less than five heartbeats of ${heartbeatIntervalMs} ms: a few late ones would start elections`,
+  );
+}
+
+/** Half a segment holds the largest record, and whatever has to stand beside it. */
+const SEGMENT_BYTES_MIN = 2 * (LIMITS.entryBytesMax + 64 * KiB);
+/** The log is cut by whole segments, and two more are kept ready: so many of them make it at most twice as long as asked for. */
+const LOG_SEGMENTS_MIN = 4;
+
+/** What a user may choose for the log, in bytes. Tests choose less. */
+export function checkLogSizes(segmentBytes: number, maxLogBytes: number): void {
+  demand(
+    segmentBytes >= SEGMENT_BYTES_MIN,
+    `segmentBytes is ${segmentBytes}: at least ${SEGMENT_BYTES_MIN}, so that half of it holds the largest record`,
+  );
+  demand(
+    maxLogBytes < 0 || maxLogBytes >= LOG_SEGMENTS_MIN * segmentBytes,
+    `maxLogBytes ${maxLogBytes} is less than ${LOG_SEGMENTS_MIN} segments of ${segmentBytes} bytes: choose smaller segments, or let the log be longer`,
   );
 }
 

@@ -29,7 +29,10 @@ export type Done<T> = (error: EraftError | null, value: T | null) => void;
  * Whatever error comes has changed nothing, or has ended the storage, which tells of that by itself.
  */
 export interface SnapshotFiles {
-  /** The one that was completed last, made or received; null: none. Others go, unless they are held. */
+  /**
+   * The one that was completed last, made or received; null: none. Others go, and so does this one when the log has been cut
+   * beyond it; none of them while it is held.
+   */
   latest(): SnapshotInfo | null;
   hold(id: string): void;
   release(id: string): void;

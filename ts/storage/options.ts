@@ -5,7 +5,7 @@ import type { EngineOptions } from './native.js';
 
 /** How log and store use memory and disk. Sizes in bytes. */
 export interface StorageTuning {
-  /** Of one log file: whole pages of 4096 bytes, at least 16 MiB to hold the largest record. Truncation frees whole files. */
+  /** Of one log file: whole pages of 4096 bytes. Half of it must hold the largest record. Truncation frees whole files. */
   readonly segmentBytes: number;
   /** Log records kept in memory for replication and apply. */
   readonly tailBytes: number;

@@ -33,7 +33,10 @@ export interface SnapshotStore {
    * nothing is applied; ERAFT_DISK_FULL and ERAFT_IO leave nothing behind.
    */
   create(group: number, tag: number): void;
-  /** The one that was completed last, made or received; null: there is none. Older ones go, unless they are held. Allocates. */
+  /**
+   * The one that was completed last, made or received; null: there is none. Older ones go, and so does this one when the log
+   * has been cut beyond it; none of them while it is held. Allocates.
+   */
   latest(group: number): Snapshot | null;
   /** Keeps the snapshot until `release` was called as often, or the storage closes. False: it is gone. */
   hold(id: string): boolean;

@@ -284,6 +284,40 @@ fn an_opening_finds_the_newest_and_tidies_up() {
 }
 
 #[test]
+fn one_that_the_log_no_longer_follows_goes_when_nobody_holds_it() {
+    let name = disk_name("outrun");
+    let held = open(roomy(&name)).unwrap();
+    let mut log = Log::default();
+    write(&held, &mut log, 10);
+    let info = create(&held);
+    held.hold_snapshot(&info.id).unwrap();
+    let cut = |log: &mut Log| {
+        for _ in 0..40 {
+            write(&held, log, 100_000); // segments of 1 MiB
+        }
+        held.flush().unwrap();
+        settle(&held);
+        held.truncate(GROUP, log.index).unwrap();
+        settle(&held);
+    };
+    cut(&mut log);
+    assert!(held.compacted(GROUP).unwrap() > info.index);
+    assert_eq!(held.latest_snapshot(GROUP).unwrap(), Some(info.clone()));
+    held.release_snapshot(&info.id).unwrap();
+    cut(&mut log);
+    assert_eq!(held.latest_snapshot(GROUP).unwrap(), None);
+    assert_eq!(files(&name), [""; 0]);
+    let next = create(&held);
+    held.truncate(GROUP, log.index).unwrap();
+    settle(&held);
+    assert_eq!(
+        held.latest_snapshot(GROUP).unwrap(),
+        Some(next),
+        "of the present: the log follows it"
+    );
+}
+
+#[test]
 fn a_damaged_one_is_found_when_it_is_read_and_not_offered_again() {
     let name = disk_name("rotten");
     let held = open(roomy(&name)).unwrap();

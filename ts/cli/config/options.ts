@@ -135,7 +135,7 @@ export const OPTIONS: readonly Option[] = [
   ),
   storage('memtableBytes', size, 'Newest writes of the store, before they go to a file.'),
   storage('compression', choice('lz4', 'zstd', 'none'), 'Of the files of the store.'),
-  storage('segmentBytes', size, 'One file of the log. Written with zeros ahead, and used again.'),
+  storage('segmentBytes', size, 'One file of the log, 8.125 MiB or more. Written with zeros ahead, and used again.'),
   storage('tailBytes', size, 'Newest part of the log that is kept in memory for slower replicas.'),
   storage('readThreads', limit, 'Threads for reads that are not found in memory.'),
   storage('directIo', flag, 'Write the log past the page cache of the system.'),
@@ -163,7 +163,7 @@ export const OPTIONS: readonly Option[] = [
   replica(
     'maxLogBytes',
     bytes(-1),
-    'A larger log is cut, though a replica lacks it, which then gets a snapshot. -1: kept for every replica.',
+    'A larger log is cut, though a replica lacks it, which then gets a snapshot. Four segments or more; -1: kept for every replica.',
   ),
   replica('maxLogEntries', integer(-1), 'The same, counted in records. -1: no such limit.'),
   replica(

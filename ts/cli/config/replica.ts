@@ -1,5 +1,5 @@
 // From settings to the options of the replica and of its server.
-import { checkHostOptions, HOST_TIMES, REPLICA_LIMITS, type ReplicaLimits } from '../../host/options.js';
+import { checkHostOptions, checkLogSizes, HOST_TIMES, REPLICA_LIMITS, type ReplicaLimits } from '../../host/options.js';
 import type { FrontChoice } from '../../server/fronts.js';
 import { checkServerLimits, SERVER_LIMITS, type ServerLimits } from '../../server/limits.js';
 import { STORAGE_DEFAULTS, type StorageTuning } from '../../storage/options.js';
@@ -50,6 +50,7 @@ export function serveConfig(settings: Settings): ServeConfig {
     serverLimits: chosen(settings, SERVER_LIMITS),
   };
   checkHostOptions(config.limits, config);
+  checkLogSizes(config.storage.segmentBytes, config.limits.maxLogBytes);
   checkServerLimits(config.serverLimits);
   checkMembership(config);
   checkExposure(config, value('allowInsecureListen') === true);

@@ -138,4 +138,8 @@ fn truncate(core: &Core) {
             core.wal.truncate(group.id, to);
         }
     }
+    for status in core.wal.status().groups {
+        let compacted = status.first_index.saturating_sub(1);
+        core.snapshots.cut(status.group, compacted);
+    }
 }

@@ -119,6 +119,20 @@ impl Catalog {
         }
     }
 
+    /// The log of the group begins behind `compacted`. It follows no older snapshot, which therefore helps nobody: such go, as
+    /// soon as nobody holds them. False: there are none.
+    pub fn drop_outrun(&mut self, group: u32, compacted: u64) -> bool {
+        let before = self.entries.len();
+        for at in (0..before).rev() {
+            let entry = &self.entries[at];
+            let header = entry.reader.header();
+            if header.group == group && header.index < compacted && entry.holds == 0 {
+                self.drop_entry(at);
+            }
+        }
+        self.entries.len() < before
+    }
+
     /// Files to be removed: by whoever makes and receives, so that none of them has its name given to a new one meanwhile.
     pub fn take_gone(&mut self) -> Vec<PathBuf> {
         let mut gone = std::mem::take(&mut self.gone);

@@ -136,6 +136,14 @@ impl Snapshots {
         self.wake.notify_all();
     }
 
+    /// The log of a group begins behind `compacted`: snapshots that it does not follow go.
+    pub fn cut(&self, group: u32, compacted: u64) {
+        if self.catalog.lock().drop_outrun(group, compacted) {
+            self.jobs.lock().push_back(Job::Tidy);
+            self.wake.notify_all();
+        }
+    }
+
     /// Queues a request; its answer comes under `tag`. Too many of them: the answer is ERAFT_OVERLOADED.
     pub fn ask(&self, request: Request, tag: u32, asker: &Arc<Queues>) {
         let reserved = match &request {
