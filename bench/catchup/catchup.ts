@@ -29,6 +29,7 @@ export interface CatchUpFigures {
   readonly seconds: number;
   readonly megabytesPerSecond: number;
   readonly p99BeforeMs: number;
+  /** Since its process serves. */
   readonly p99DuringMs: number;
   /** Terms begun meanwhile. */
   readonly elections: number;
@@ -42,6 +43,8 @@ const MIB = 1024 * 1024;
 const VALUE_BYTES = 4_096;
 const CONNECTIONS = 8;
 const POLL_MS = 100;
+/** After the writes that one replica misses: the stores still merge files, and the system still writes some. */
+const SETTLE_SECONDS = 15;
 
 /** Of `log`, all of it is kept; of `snapshot`, less than is missed, and no less than there can be. */
 function flagsOf(way: Way, { megabytes }: CatchUpPlan): string[] {
@@ -75,13 +78,14 @@ async function measure(
   const recorder = new Recorder();
   const load = new SteadyLoad(loadPlan(plan, cluster.endpoints), clients, recorder);
   try {
-    await delay(2_000); // warm-up
+    await delay(Math.min(SETTLE_SECONDS, plan.seconds) * 1_000);
     recorder.takeRecent();
     await delay(plan.seconds * 1_000);
     const before = recorder.takeRecent();
     const termBefore = await termOf(cluster);
     const started = performance.now();
     await cluster.startReplica(absent);
+    recorder.takeRecent(); // a process that begins takes a processor, whatever it has to catch up with
     await untilCaughtUp(cluster, absent);
     const seconds = (performance.now() - started) / 1_000;
     const during = recorder.takeRecent();

@@ -43,7 +43,7 @@ class Storm {
       inflightMessagesMax: 1 + Math.floor(random() * 4),
       appendBytesMax: 100 + Math.floor(random() * 400),
       uncommittedBytesMax: 3_000,
-      catchUpBytesPerTick: random() < 0.5 ? 1_000_000_000 : 200,
+      catchUpBytesPerTick: random() < 0.5 ? 1_000_000_000 : 1_000,
       catchUpBytesMax: random() < 0.5 ? 1_000_000_000 : 1_000,
       preVote: random() < 0.7,
       checkQuorum: random() < 0.7,

@@ -313,7 +313,11 @@ export class Leadership {
     if (follower.takeNeed()) this.#lacking.push(follower.id);
     const offered = follower.takeOffer();
     if (offered !== null) send(this.#snapshot(follower, offered));
-    while (follower.wants(log.last) && !this.#holdsBack(follower)) send(this.#append(follower));
+    while (follower.wants(log.last)) {
+      const paced = this.#isPaced(follower);
+      if (paced && !this.#pace.admits(follower)) break;
+      send(this.#append(follower, paced ? this.#pace.appendBytesMax : this.#config.appendBytesMax));
+    }
     const missesRound = this.#reads.round > follower.toldRound;
     if (!follower.heartbeatDue && !missesRound && !follower.missesCommit(log.commit)) return;
     if (follower.heartbeatDue) follower.heartbeatLeft();
@@ -321,11 +325,11 @@ export class Leadership {
   }
 
   /**
-   * Has a follower that is far behind got enough for this tick? Never one whose acknowledgements are waited for: without
-   * it, a majority is heard of and keeps up.
+   * Is the follower sent what it lacks at a pace, a little at a time? When it is far behind; never when its acknowledgements
+   * are waited for: without it, a majority is heard of and keeps up.
    */
-  #holdsBack(follower: Progress): boolean {
-    if (this.#pace.admits(follower.pacedBytes) || !this.#isFarBehind(follower.next - 1)) return false;
+  #isPaced(follower: Progress): boolean {
+    if (!this.#isFarBehind(follower.next - 1)) return false;
     const { id } = this.#config;
     const keepsUp = (voter: ReplicaId): boolean => {
       const other = this.#followers.get(voter);
@@ -339,9 +343,9 @@ export class Leadership {
     return index < this.#log.compacted || this.#pace.isFarBehind(this.#log.bytesBetween(index, this.#log.last));
   }
 
-  #append(follower: Progress): Append {
+  #append(follower: Progress, bytesMax: number): Append {
     const index = follower.next - 1;
-    const last = follower.asksOnly ? index : this.#log.fit(index, this.#config.appendBytesMax);
+    const last = follower.asksOnly ? index : this.#log.fit(index, bytesMax);
     const logTerm = this.#log.termAt(index);
     const bytes = this.#log.bytesBetween(index, last);
     if (this.#isFarBehind(index)) follower.pacedBytes += bytes;

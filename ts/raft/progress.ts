@@ -101,6 +101,11 @@ export class Progress {
     return this.#state === 'probe' ? this.#probesEmpty : this.#nudge && this.inflights.full;
   }
 
+  /** Has what is on its way not arrived for so long that it may be lost? The next append finds out. */
+  get nudged(): boolean {
+    return this.#nudge;
+  }
+
   /** Should an append leave now, the log ending at `last`? */
   wants(last: number): boolean {
     switch (this.#state) {

@@ -227,13 +227,16 @@ fn advance(core: &Core, installing: &mut Installing) -> Result<Option<Turn>, Eng
             if let Err(error) = core.store.replace_rows(group, &mut reader.rows().flatten()) {
                 return wait_for_space(core, &error);
             }
-            match last {
+            let rows = reader.rows().flatten();
+            let bytes = rows.map(|(key, value)| key.len() + value.len()).sum();
+            *stage = match last {
                 true => Stage::Complete,
                 false => Stage::Fill {
                     read: false,
                     last: false,
                 },
-            }
+            };
+            return Ok(Some(Turn::Wrote(bytes)));
         }
         Stage::Complete => match core.store.replace_end(group, applied_of(reader.header())) {
             Ok(()) => Stage::Rebase,

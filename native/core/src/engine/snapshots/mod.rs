@@ -22,7 +22,7 @@ mod redo;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -46,6 +46,11 @@ const PART_SUFFIX: &str = ".part";
 /// What cannot go on now is looked at again: it waits for space, for the log's disk, or for the applying of a burst.
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
 const PAUSE_LONGEST: Duration = Duration::from_millis(500);
+
+/// After a piece of work. That it waited long for the disk is no reason to rest as long.
+const REST_LONGEST: Duration = Duration::from_millis(50);
+/// Keys and values.
+const INSTALLED_BYTES_PER_SECOND: f64 = 64.0 * 1024.0 * 1024.0;
 
 /// What is wanted.
 pub(crate) enum Request {
@@ -112,6 +117,8 @@ struct Work {
 /// What a look at the work has brought.
 enum Turn {
     Done,
+    /// So many bytes of keys and values into the store.
+    Wrote(usize),
     /// There is some, and it cannot go on now.
     Later,
     Nothing,
@@ -166,11 +173,24 @@ impl Snapshots {
 }
 
 /// Body of the snapshot thread. Returns when the engine stops.
+///
+/// Nobody waits for a snapshot as clients wait for their answers, and what it takes is taken from them. So the thread rests
+/// after each piece of work as long as that took; and the store, which pays several times for what is written to it, is given
+/// no more than `INSTALLED_BYTES_PER_SECOND`.
 pub(crate) fn run(core: &Core) {
     let mut pause = PAUSE_FIRST;
     while !core.stopped() {
+        let started = Instant::now();
         match turn(core) {
-            Turn::Done => pause = PAUSE_FIRST,
+            Turn::Done => {
+                pause = PAUSE_FIRST;
+                wait(core, started.elapsed().min(REST_LONGEST));
+            }
+            Turn::Wrote(bytes) => {
+                pause = PAUSE_FIRST;
+                let due = Duration::from_secs_f64(bytes as f64 / INSTALLED_BYTES_PER_SECOND);
+                wait(core, due.saturating_sub(started.elapsed()));
+            }
             Turn::Later => {
                 wait(core, pause);
                 pause = (pause * 2).min(PAUSE_LONGEST);
@@ -194,7 +214,7 @@ fn wait(core: &Core, pause: Duration) {
 
 /// Stepped mode: one request, or one chunk of what is under way. False: there is nothing, or nothing to be done about it now.
 pub(crate) fn step(core: &Core) -> bool {
-    matches!(turn(core), Turn::Done)
+    matches!(turn(core), Turn::Done | Turn::Wrote(_))
 }
 
 fn turn(core: &Core) -> Turn {
