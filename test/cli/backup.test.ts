@@ -63,7 +63,7 @@ test('a damaged backup is refused, and leaves the folder untouched', async () =>
     copy[place] = (copy[place] ?? 0) ^ 0x10;
     writeFileSync(damaged, copy);
     const target = join(folder, 'never');
-    const ran = await eraft(['restore', damaged, '--data-dir', target]);
+    const ran = await eraft(['restore', damaged, '--dir', target]);
     assert.equal(ran.code, EXIT.environment, `${place}: ${ran.stdout}${ran.stderr}`);
     assert.match(ran.stderr, /ERAFT_DATA_(DAMAGED|VERSION)/);
     assert.ok(!existsSync(target));
@@ -78,7 +78,7 @@ test('a damaged backup is refused, and leaves the folder untouched', async () =>
 
 test('restored as a store alone: everything is there, and revisions go on', async () => {
   const dir = join(folder, 'alone');
-  const ran = await eraft(['restore', file, '--data-dir', dir]);
+  const ran = await eraft(['restore', file, '--dir', dir]);
   assert.equal(ran.code, EXIT.ok, ran.stderr);
   const store = await Store.open({ dir });
   try {

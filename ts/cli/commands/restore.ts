@@ -93,7 +93,7 @@ export function addRestore(program: Command, io: Io, run: (action: Action) => vo
     .command('restore')
     .argument('<file>', 'a backup')
     .description('make the data folder of a replica of a new cluster from a backup')
-    .requiredOption('-d, --data-dir <path>', 'the folder: absent or empty')
+    .requiredOption('--dir, --data-dir <path>', 'the folder: absent or empty')
     .option('--id <id>', 'of the replica', '1')
     .option('--peers <list>', 'every replica of the new cluster, as id=host:port,…; none: a store alone')
     .option('--cluster-name <text>', 'of the new cluster: one that was not used before')
