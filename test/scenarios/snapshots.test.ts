@@ -10,6 +10,7 @@ import { type GenericOptions, generic } from './generic.js';
 import { Lab } from './lab.js';
 import { randomKeys } from './random-keys.js';
 import { seededTest, seeds } from './seeds.js';
+import { appendOneByOne } from './speed.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -182,4 +183,9 @@ test('SnapshotSize3B: 400 writes of one key, and no log is longer than twice its
   }
   lab.run(1_000);
   assert.ok(lab.ids.every((id) => lab.raft(id).firstIndex > 1));
+});
+
+test('Speed3B: the same appends as in Speed3A take no longer while the log is cut', async () => {
+  const { cut } = await appendOneByOne(5301, CUT_SMALL);
+  assert.ok(cut, 'the log was never cut');
 });
