@@ -136,3 +136,29 @@ test('a leader that stood still while another was elected answers no read with w
   lab.until(() => answer !== null, 'an answer');
   assert.equal(answer, 'after');
 });
+
+test('a read that a follower forwards to a leader which was deposed without knowing is not answered with what was before', async () => {
+  await using lab = await Lab.open({ seed: 3032, replicas: 5 });
+  new Clerk(lab).call({ op: 'put', key: '1', value: 'before' });
+  const old = lab.leader();
+  const follower = lab.next(old);
+  const rest = lab.ids.filter((id) => id !== old && id !== follower);
+  lab.run(500); // the follower has heard of the write
+  lab.partition([old, follower], rest);
+  for (const id of [old, follower]) lab.sim.process(id).clock?.pause();
+  lab.until(() => rest.some((id) => lab.leads(id)), 'another leader');
+  new Clerk(lab, rest).call({ op: 'put', key: '1', value: 'after' });
+  for (const id of [old, follower]) lab.sim.process(id).clock?.resume();
+  const before = lab.sim.node(follower).metrics().forwarded;
+  let answer: string | null = null;
+  new Clerk(lab, [follower]).begin({ op: 'get', key: '1' }, (value) => {
+    answer = value;
+  });
+  lab.until(() => lab.sim.node(follower).metrics().forwarded > before, 'the read to be forwarded');
+  assert.ok(lab.leads(old), 'it takes itself for the leader');
+  lab.run(400);
+  assert.equal(answer, null);
+  lab.connect(...lab.ids);
+  lab.until(() => answer !== null, 'an answer');
+  assert.equal(answer, 'after');
+});
