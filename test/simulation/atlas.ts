@@ -1,7 +1,7 @@
 // Which faults may be placed where, so that the cluster can always recover: whatever it does not recover from is then a defect.
 //
-// A replica's disk is sound, or it is lost for ever (emptied, exchanged). What was acknowledged is on a majority of disks, so
-// it survives as long as the lost ones are a minority. Anything else (crashes of all, broken networks, slow or failing disks)
+// A replica's disk is sound, or it is lost: for ever (emptied, exchanged), or until the others have given everything back (bit
+// rot). What was acknowledged is on a majority of disks, so it survives as long as the lost ones are a minority. Anything else (crashes of all, broken networks, slow or failing disks)
 // passes: processes are started again, and what their disks had confirmed is there.
 import type { Replica } from './replica.js';
 
@@ -22,6 +22,11 @@ export class Atlas {
 
   lose(replica: Replica): void {
     this.#lost.add(replica.id);
+  }
+
+  /** It holds everything again that it had acknowledged. */
+  regain(replica: Replica): void {
+    this.#lost.delete(replica.id);
   }
 
   isLost(replica: Replica): boolean {

@@ -14,7 +14,7 @@ async function logOf(seed: number, ...settings: readonly string[]): Promise<stri
 }
 
 test('more clients than sessions: some expire, and their clients are told', async () => {
-  const log = await logOf(5, 'sessionsMax=3', 'clients=5', 'faults=crash,cut,client-reset', 'faultEveryMs=200');
+  const log = await logOf(9, 'sessionsMax=3', 'clients=5', 'faults=crash,cut,client-reset', 'faultEveryMs=200');
   assert.ok(/ERAFT_SESSION_EXPIRED/.test(log));
 });
 
@@ -25,10 +25,26 @@ test('a log that rots is repaired by the others, and an emptied disk takes no pa
   assert.ok(/fault emptied-disk.*takes no part/s.test(log));
 });
 
+test('what a rotten log is given back counts: everybody is sound again, and holds the same', async () => {
+  const settings = ['replicas=3', 'faults=bit-rot', 'faultEveryMs=300', 'safetyMs=12000', 'healAll=true'];
+  const simulation = new Simulation(override(drawOptions(2), settings));
+  const { finding, faults } = await simulation.run();
+  assert.equal(finding, null);
+  assert.equal(simulation.atlas.sound.length, 3);
+  assert.ok(faults > 1, 'one replica after the other');
+});
+
+test('a store that refuses writes, or a flush, ends its replica, which comes back', async () => {
+  const settings = ['replicas=3', 'faults=store-write,store-flush', 'flushLogBytes=4096', 'faultEveryMs=300'];
+  const log = await logOf(5, ...settings);
+  assert.ok(/the store of group 1 cannot be written/.test(log));
+  assert.ok(/the store cannot be flushed/.test(log));
+});
+
 test('a full disk is felt by a replica, and passes', async () => {
   const settings = ['replicas=1', 'faults=full-disk', 'faultEveryMs=500', 'safetyMs=9000', 'valueBytes=2000'];
-  const more = ['segmentBytes=262144', 'thinkMs=5', 'reads=0.2', 'clients=5', 'lanes=3', 'maxLogBytes=-1'];
-  const simulation = new Simulation(override(drawOptions(4), [...settings, ...more]));
+  const more = ['segmentBytes=262144', 'thinkMs=5', 'reads=0.2', 'clients=3', 'lanes=2', 'maxLogBytes=-1'];
+  const simulation = new Simulation(override(drawOptions(6), [...settings, ...more]));
   const { watch } = simulation;
   const check = watch.check.bind(watch);
   let full = 0;

@@ -14,7 +14,7 @@ const SETTINGS = [
   'safetyMs=9000',
   'faultEveryMs=300',
 ];
-const SEED = 3;
+const SEED = 4;
 const FAULTS = 'faults=isolate,crash,hung-disk';
 
 test('writes without an answer have the revision that the log gave them, or none', async () => {

@@ -7,7 +7,7 @@ import { encodeError } from '../../ts/proto/control-frames.js';
 import { FRAME } from '../../ts/proto/frame.js';
 import { encodeRaftFrame } from '../../ts/proto/peer-frames.js';
 import type { Message } from '../../ts/raft/messages.js';
-import { DiskImage, type Hard, type Head } from './disk-image.js';
+import { DiskImage, type Hard, type Head, type Recovered } from './disk-image.js';
 import type { Replica } from './replica.js';
 import { Watch } from './watch.js';
 
@@ -29,8 +29,9 @@ interface Answers {
 /** A replica that is what it is told to be. */
 class Fake {
   readonly id: number;
-  readonly image = new DiskImage();
-  readonly lost = null;
+  image = new DiskImage();
+  lost: DiskImage | null = null;
+  repairing = false;
   disk = 0;
   /** What its core has to say of reads. */
   reads: { readonly context: number; readonly index: number }[] = [];
@@ -46,7 +47,7 @@ class Fake {
     ready: () => ({ reads: this.reads }),
   };
   readonly applier = { applied: 0, target: 0 };
-  readonly host = { group: { applier: this.applier } };
+  readonly host = { group: { applier: this.applier }, logDamaged: false };
   readonly node = {};
   readonly storage = null;
   readonly failed = null;
@@ -121,6 +122,12 @@ class Stage {
   }
 }
 
+/** What recovery found on a disk that ends with entry `lastIndex` of term 1. */
+function recoveredUpTo(lastIndex: number): Recovered {
+  const termRuns = Float64Array.of(1, 1);
+  return { term: 0, vote: 0, commit: 0, lastIndex, termRuns, compactedIndex: 0, compactedTerm: 0 };
+}
+
 function headOf(text: string): Head {
   const [index = 0, term = 0, crc = 7] = text.split('/').map(Number);
   return { index, term, kind: 2, firstRevision: 0, count: 1, crc };
@@ -133,6 +140,22 @@ const CASES: Readonly<Record<string, (s: Stage) => void>> = {
     s.set(1, { role: 'leader', term: 2 });
     s.set(2, { role: 'leader', term: 3 });
     s.set(3, { role: 'leader', term: 2 });
+  },
+  GivenBack: (s) => {
+    s.write([1, 2], ['1/1', '2/1']);
+    s.set(1, { commit: 2 });
+    const fake = s.fake(2);
+    for (const given of [['2/1'], []]) {
+      fake.lost = fake.image;
+      fake.image = fake.lost.beginning(recoveredUpTo(1));
+      fake.host.logDamaged = true;
+      fake.repairing = true;
+      s.watch.started(fake.replica, recoveredUpTo(1));
+      s.set(2, {});
+      s.write([2], given);
+      fake.host.logDamaged = false;
+      s.set(2, {});
+    }
   },
   CommittedOnQuorum: (s) => {
     s.write([1, 2], ['1/1']);

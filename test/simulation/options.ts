@@ -49,7 +49,12 @@ export interface RunOptions {
 
   /** Of the cluster: the least recently used one gives way. 2 and more, or nobody would get anywhere. */
   readonly sessionsMax: number;
+  /** Logs are cut by whole segments: much less than one of them means a cut with each. */
   readonly maxLogBytes: number;
+  readonly maxLogEntries: number;
+  readonly trailingLogBytes: number;
+  readonly snapshotBytesPerSecondMax: number;
+  readonly snapshotStreamsMax: number;
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;
   readonly appendBytesMax: number;
@@ -119,12 +124,12 @@ function drawNetwork(c: Chance) {
   };
 }
 
-/** A record may take half a segment; no turn of so few clients gathers as much as the smallest one takes. */
+/** A record may take half a segment; no turn of so few clients gathers as much as the smallest one takes: 15 calls of 3 KB. */
 function drawStorage(c: Chance) {
   const small = c.chance(0.7);
   const or = <T>(least: readonly T[], usual: T): T => (small && c.chance(0.5) ? c.pick(least) : usual);
   return {
-    segmentBytes: c.pick([256 * KiB, 512 * KiB, 1 * MiB]),
+    segmentBytes: c.pick([128 * KiB, 128 * KiB, 256 * KiB, 1 * MiB]),
     tailBytes: or([1, 4 * KiB, 32 * KiB], 1 * MiB),
     frameBytesMax: or([1, 1 * KiB, 8 * KiB], 1 * MiB),
     queueBytesMax: or([128 * KiB], 16 * MiB),
@@ -141,7 +146,11 @@ function drawLimits(c: Chance) {
   const or = <T>(least: readonly T[], usual: T): T => (small && c.chance(0.4) ? c.pick(least) : usual);
   return {
     sessionsMax: or([3, 6], LIMITS.sessionsMax),
-    maxLogBytes: or([1, 64 * KiB, -1], 512 * MiB),
+    maxLogBytes: or([1, 64 * KiB, 512 * KiB, -1], 512 * MiB),
+    maxLogEntries: or([1, 100, 1_000], -1),
+    trailingLogBytes: or([1, 32 * KiB, 256 * KiB], 64 * MiB),
+    snapshotBytesPerSecondMax: or([64 * KiB, 512 * KiB], 64 * MiB),
+    snapshotStreamsMax: or([1], 2),
     inflightMessagesMax: or([1, 2, 8], 256),
     inflightBytesMax: or([1, 2 * KiB], 32 * MiB),
     appendBytesMax: or([1, 500, 4 * KiB], 1 * MiB),

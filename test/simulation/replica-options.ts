@@ -24,6 +24,10 @@ export function replicaOptions(o: RunOptions): Partial<ReplicaOptions> {
     },
     limits: {
       maxLogBytes: o.maxLogBytes,
+      maxLogEntries: o.maxLogEntries,
+      trailingLogBytes: o.trailingLogBytes,
+      snapshotBytesPerSecondMax: o.snapshotBytesPerSecondMax,
+      snapshotStreamsMax: o.snapshotStreamsMax,
       inflightMessagesMax: o.inflightMessagesMax,
       inflightBytesMax: o.inflightBytesMax,
       appendBytesMax: o.appendBytesMax,

@@ -8,6 +8,7 @@ import { ReplicaNode, type ReplicaOptions } from '../../ts/kv/replica.js';
 import { DEFAULT_GROUP } from '../../ts/proto/frame.js';
 import type { RaftNode } from '../../ts/raft/index.js';
 import {
+  failMemoryStore,
   limitMemory,
   limitMemorySessions,
   openStorage,
@@ -73,6 +74,8 @@ export class Replica {
   limited = false;
   /** Where bits of its disk have changed in what was acknowledged; '' = nowhere. */
   rotten = '';
+  /** Its log was damaged, and the others have not given everything back yet: `lost` is what it had. */
+  repairing = false;
   /** It has voted or acknowledged, or may have. */
   hasBeenMember = false;
   readonly log: string[] = [];
@@ -166,6 +169,7 @@ export class Replica {
     const found = inner.groups().find(({ group }) => group === DEFAULT_GROUP) ?? null;
     if (found?.damaged !== undefined && this.rotten !== '') {
       this.rotten = '';
+      this.repairing = true;
       this.lost = this.image;
       this.image = this.lost.beginning(found);
     }
@@ -244,6 +248,17 @@ export class Replica {
     this.#work();
   }
 
+  /** So many writes into its store fail from now on, and so many flushes. */
+  failStore(writes: number, flushes: number): void {
+    failMemoryStore(this.memory, writes, flushes);
+  }
+
+  /** The others have given it everything back: nothing of what it had acknowledged is lost any more. */
+  repaired(): void {
+    this.repairing = false;
+    this.lost = null;
+  }
+
   /** Some bits of its log change while it is down. Returns where; '' when there is nothing that was acknowledged. */
   rot(seed: number): string {
     this.rotten = rotMemory(this.memory, seed);
@@ -265,13 +280,18 @@ export class Replica {
 
   #logger(): Logger {
     const line = (level: string) => (message: string, fields?: object) => {
-      const told = `${this.#in.time.now().toFixed(1)} ${level} ${message} ${JSON.stringify(fields ?? {})}`;
+      const told = `${this.#in.time.now().toFixed(1)} ${level} ${message} ${JSON.stringify(fields ?? {}, withMessages)}`;
       this.log.push(told);
       if (this.log.length > LINES_KEPT) this.log.shift();
       this.#in.watch.log?.(this, told);
     };
     return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
   }
+}
+
+/** Errors say nothing of their message in JSON. */
+function withMessages(_: string, value: unknown): unknown {
+  return value instanceof Error ? value.message : value;
 }
 
 export function clientAddressOf(id: number): string {

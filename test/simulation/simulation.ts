@@ -12,13 +12,13 @@
 // Here: one run. First things go wrong for a while (safety: nothing forbidden happens); then a majority is mended (liveness:
 // everything converges, serves, and holds what was acknowledged).
 import { EraftError } from '../../ts/base/errors.js';
-import type { DiskFault } from '../../ts/storage/index.js';
 import { isRaftFrame } from '../../ts/transport/memory-network.js';
 import { Atlas } from './atlas.js';
 import { Callers } from './callers.js';
 import { Chance } from './chance.js';
 import { ClientNetwork } from './client-network.js';
 import { Cluster } from './cluster.js';
+import { Excuses, type Trouble } from './excuses.js';
 import { Fates } from './fates.js';
 import { FAULT } from './faults/index.js';
 import type { Stage } from './faults/stage.js';
@@ -66,8 +66,7 @@ export class Simulation implements Stage {
   readonly #workload: Workload;
   readonly #fates = new Fates();
   readonly #tasks: (() => Promise<void>)[] = [];
-  readonly #mayFail = new Set<Replica>();
-  readonly #powerFails = new Set<Replica>(); // nothing works any more until they have crashed
+  readonly #excuses = new Excuses();
   readonly #leaders = new Set<number>();
   /** Left as they are when the others are mended. */
   #abandoned: readonly Replica[] = [];
@@ -103,6 +102,7 @@ export class Simulation implements Stage {
     this.trace = new Trace(() => time.now(), write);
     this.replicas = [...this.cluster.replicas];
     this.watch.replicas.push(...this.replicas);
+    this.watch.onChecked = (replica) => this.#look(replica);
     this.weather = new Weather(options, new Chance(options.seed, 'weather'));
     this.atlas = new Atlas(this.replicas);
     this.#listen();
@@ -203,6 +203,7 @@ export class Simulation implements Stage {
       replica.stalled = false;
       replica.slowness = 1;
       replica.limit(-1);
+      replica.failStore(0, 0);
       replica.resume();
       if (this.#abandoned.includes(replica)) this.task(() => replica.crash());
       else if (replica.node === null) this.#start(replica);
@@ -213,6 +214,12 @@ export class Simulation implements Stage {
     return this.atlas.sound.filter((replica) => !this.#abandoned.includes(replica));
   }
 
+  /** A damaged log is given back by the others, of which all may be needed. Two at once wait for each other. */
+  get #canRepair(): boolean {
+    const lost = this.replicas.filter((replica) => this.atlas.isLost(replica));
+    return this.#abandoned.length === 0 && lost.length === 1 && lost.every(({ repairing }) => repairing);
+  }
+
   async #recover(): Promise<void> {
     const { callers } = this;
     await this.#until('a leader', () => this.cluster.leader() !== 0);
@@ -221,6 +228,7 @@ export class Simulation implements Stage {
     await this.#until('an answer to anybody', () => callers.answered > before);
     callers.stopped = true;
     await this.#until('the end of all calls', () => callers.underWay === 0);
+    if (this.#canRepair) await this.#until('every log whole', () => !this.replicas.some(({ repairing }) => repairing));
     await this.#until('the same log everywhere, applied', () => this.#converged());
     this.watch.look(this.#core);
     let read = false;
@@ -274,7 +282,6 @@ export class Simulation implements Stage {
     const { time } = this.cluster;
     while (time.next <= end) {
       time.step();
-      this.#look();
       this.watch.check();
       if (this.#settles || this.#tasks.length > 0) break;
     }
@@ -289,13 +296,15 @@ export class Simulation implements Stage {
   }
 
   /** What the run itself has to notice at a replica that did something. */
-  #look(): void {
-    for (const replica of this.watch.touchedNow) {
-      const { host, raft } = replica;
-      if (!replica.hasBeenMember && host?.membership.standing === 'member') replica.hasBeenMember = true;
-      if (raft?.role === 'leader') this.#leaders.add(raft.term);
-      if (replica.failed !== null && replica.node !== null) this.#onFailed(replica);
+  #look(replica: Replica): void {
+    const { host, raft } = replica;
+    if (!replica.hasBeenMember && host?.membership.standing === 'member') replica.hasBeenMember = true;
+    if (raft?.role === 'leader') this.#leaders.add(raft.term);
+    if (replica.repairing && host?.logDamaged === false) {
+      replica.repaired();
+      this.atlas.regain(replica);
     }
+    if (replica.failed !== null && replica.node !== null) this.#onFailed(replica);
   }
 
   // ---- Stage
@@ -316,24 +325,23 @@ export class Simulation implements Stage {
   fell(replica: Replica, how: 'power' | 'process', ms: number): void {
     if (replica.node === null) return;
     this.task(async () => {
-      if (how === 'process' && !this.#powerFails.has(replica)) await replica.stop();
+      if (how === 'process' && !this.#excuses.needsCrash(replica)) await replica.stop();
       else {
-        this.#mayFail.delete(replica);
-        this.#powerFails.delete(replica);
+        this.#excuses.crashed(replica);
+        replica.failStore(0, 0);
         await replica.crash();
       }
     });
     this.later(ms, () => this.#start(replica));
   }
 
-  expectFailure(replica: Replica, fault: DiskFault): void {
-    this.#mayFail.add(replica);
-    if (fault === 'power-loss') this.#powerFails.add(replica);
+  expectFailure(replica: Replica, trouble: Trouble): void {
+    this.#excuses.add(replica, trouble);
   }
 
   #onFailed(replica: Replica): void {
-    if (!this.#mayFail.has(replica) && !replica.limited)
-      this.watch.fail('FailedByItself', `${replica.id}: ${replica.failed?.message}`);
+    const wrong = this.#excuses.judge(replica);
+    if (wrong !== '') this.watch.fail('FailedByItself', `${replica.id}: ${wrong}`);
     this.fell(replica, this.chance.chance(0.7) ? 'power' : 'process', this.chance.exponential(RESTART_MS));
   }
 
@@ -348,9 +356,7 @@ export class Simulation implements Stage {
         const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
         this.trace.note(`replica ${replica.id} does not open`);
         if (replica.rotten !== '' && EraftError.is(error) && error.code === 'ERAFT_DATA_DAMAGED') return;
-        const mayFail = this.#mayFail.has(replica) || replica.limited;
-        if (!mayFail || !EraftError.is(error) || !PASSING.has(error.code))
-          this.watch.fail('OpenFailed', `${replica.id}: ${told}`);
+        if (!this.#excuses.excuse(replica, error)) this.watch.fail('OpenFailed', `${replica.id}: ${told}`);
         this.later(RESTART_MS, () => this.#start(replica));
         return;
       }
@@ -371,9 +377,6 @@ export class Simulation implements Stage {
     });
   }
 }
-
-/** What an opening may end with when the disk was told to fail. */
-const PASSING: ReadonlySet<string> = new Set(['ERAFT_IO', 'ERAFT_FAILED', 'ERAFT_DISK_FULL']);
 
 /** Everything that promises have to do is done. */
 function turn(): Promise<void> {

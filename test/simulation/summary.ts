@@ -10,9 +10,13 @@ export class Summary {
   readonly #operations: number[] = [];
   readonly #elections: number[] = [];
   readonly #faults: number[] = [];
+  readonly #seedMs: number[] = [];
+  #slowest = { seed: 0, cpuMs: 0 };
 
-  add({ events, simulatedMs, realMs, cpuMs, operations, elections, faults }: Result): void {
+  add({ seed, events, simulatedMs, realMs, cpuMs, operations, elections, faults }: Result): void {
     this.seeds++;
+    this.#seedMs.push(cpuMs);
+    if (cpuMs > this.#slowest.cpuMs) this.#slowest = { seed, cpuMs };
     this.#events += events;
     this.#simulatedMs += simulatedMs;
     this.#realMs += realMs;
@@ -41,8 +45,14 @@ export class Summary {
     const [operations, elections, faults] = this.#medians;
     const simulated = `${perSecond(this.#simulatedMs / 1_000)} simulated seconds a second and process`;
     const speed = `${perCore(this.#events)} events a second of a processor's time`;
-    return `${simulated}, ${speed}; of each seed (median) ${operations} operations, ${elections} elections, ${faults} faults`;
+    const { seed, cpuMs } = this.#slowest;
+    const cost = `a seed takes ${seconds(medianOf(this.#seedMs))} of it (median), seed ${seed} the most, ${seconds(cpuMs)}`;
+    return `${simulated}, ${speed}; ${cost}; of each seed (median) ${operations} operations, ${elections} elections, ${faults} faults`;
   }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(2)} s`;
 }
 
 function medianOf(numbers: readonly number[]): number {

@@ -73,6 +73,8 @@ export class Watch implements World {
   readonly #looked: readonly Asked<'looked'>[];
   /** Each once; nearly always one. */
   readonly #touched: Replica[] = [];
+  /** Behind the invariants, for each replica to which something has happened. */
+  onChecked: ((replica: Replica) => void) | null = null;
   #steps = 0;
 
   constructor() {
@@ -90,11 +92,6 @@ export class Watch implements World {
 
   fail(invariant: string, what: string): void {
     this.finding ??= new Finding(invariant, what);
-  }
-
-  /** To whom something has happened since the last check. */
-  get touchedNow(): readonly Replica[] {
-    return this.#touched;
   }
 
   touched(replica: Replica): void {
@@ -137,7 +134,10 @@ export class Watch implements World {
   /** After every event. @throws Finding */
   check(): void {
     if (this.#touched.length > 0) {
-      for (const replica of this.#touched) this.#checkOne(replica);
+      for (const replica of this.#touched) {
+        this.#checkOne(replica);
+        this.onChecked?.(replica);
+      }
       this.#touched.length = 0;
     }
     if (this.finding !== null) throw this.finding;

@@ -83,7 +83,7 @@ export const bitRot: Fault = (stage) => {
   const seed = stage.chance.seed();
   stage.fell(victim, 'power', span(stage));
   stage.task(async () => {
-    victim.rot(seed);
+    if (victim.rot(seed) === '') stage.atlas.regain(victim);
   });
   return `the log of ${victim.id} rots`;
 };

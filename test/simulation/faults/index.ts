@@ -5,6 +5,7 @@ import type { FaultName } from './names.js';
 import { clientCut, clientReset, clog, cut, halves, isolate, reset } from './network.js';
 import { ambush, crash, jump, pause } from './process.js';
 import type { Fault } from './stage.js';
+import { failedFlush, failedStoreWrite } from './store.js';
 
 export const FAULT: Readonly<Record<FaultName, Fault>> = {
   crash,
@@ -25,6 +26,8 @@ export const FAULT: Readonly<Record<FaultName, Fault>> = {
   'failed-write': failedWrite,
   'short-write': shortWrite,
   'full-disk': fullDisk,
+  'store-write': failedStoreWrite,
+  'store-flush': failedFlush,
   'power-loss': powerLoss,
   'emptied-disk': emptiedDisk,
   'bit-rot': bitRot,

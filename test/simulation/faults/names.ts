@@ -18,7 +18,9 @@ export const FAULTS = [
   'failed-write', // an operation of the disk fails, and with it the replica, which is started anew
   'short-write',
   'full-disk',
-  'bit-rot', // in what one replica has acknowledged: this one is lost, too
+  'store-write', // a write into the store is refused, a few times or until the replica gives up
+  'store-flush',
+  'bit-rot', // in what one replica has acknowledged: it is lost until the others have given it everything back
   'power-loss', // in the middle of an operation of the disk
   'emptied-disk', // another disk in its place: this replica is lost
 ] as const;

@@ -1,8 +1,8 @@
-import type { DiskFault } from '../../../ts/storage/index.js';
 import type { Atlas } from '../atlas.js';
 import type { Chance } from '../chance.js';
 import type { ClientNetwork } from '../client-network.js';
 import type { Cluster } from '../cluster.js';
+import type { Trouble } from '../excuses.js';
 import type { RunOptions } from '../options.js';
 import type { Replica } from '../replica.js';
 import type { Weather } from '../weather.js';
@@ -25,7 +25,7 @@ export interface Stage {
   /** Ends the process of this replica, as `how` says, and has it started again after `ms`. */
   fell(replica: Replica, how: 'power' | 'process', ms: number): void;
   /** From now on this replica may fail by itself, or fail to open: its disk was told to. */
-  expectFailure(replica: Replica, fault: DiskFault): void;
+  expectFailure(replica: Replica, trouble: Trouble): void;
 }
 
 /** Begins, and sees to its own end. Returns what it did; null: there was nothing to do it to. */

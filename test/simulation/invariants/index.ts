@@ -7,6 +7,7 @@ import { CommittedOnQuorum } from './committed-on-quorum.js';
 import { DurableAsTold } from './durable-as-told.js';
 import { ElectionSafety } from './election-safety.js';
 import { EmptiedStaysOut } from './emptied-stays-out.js';
+import { GivenBack } from './given-back.js';
 import { LeaderCompleteness } from './leader-completeness.js';
 import { LogMatching } from './log-matching.js';
 import { Monotone } from './monotone.js';
@@ -25,6 +26,7 @@ import { StateMachineSafety } from './state-machine-safety.js';
 export const INVARIANTS: readonly ((world: World) => Invariant)[] = [
   (world) => new RecoveredAsWritten(world),
   (world) => new CommittedOnQuorum(world),
+  (world) => new GivenBack(world),
   (world) => new DurableAsTold(world),
   (world) => new ElectionSafety(world),
   (world) => new LeaderCompleteness(world),
