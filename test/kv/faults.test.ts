@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { PEER_FRAME, PEER_PREFIX_BYTES } from '../../ts/proto/peer-frames.js';
+import { encodeSnapshotOffer } from '../../ts/proto/snapshot-frames.js';
 import { codeOf, putFrame, readFrame } from './frames.js';
 import { Asker, Simulation } from './simulation.js';
 
@@ -135,6 +137,25 @@ test('a failed sync is the end of the replica, not of the cluster: everything is
   assert.equal(codeOf(asker.ask(old, putFrame([{ key: 'a', value: '2' }]))), 'ERAFT_FAILED');
   const leader = sim.untilLeader(sim.ids.filter((id) => id !== old));
   assert.equal(codeOf(asker.ask(leader, putFrame([{ key: 'a', value: '3' }]))), 'written');
+});
+
+test('a disk that has failed since the last turn is not laid to the peer that speaks next', async () => {
+  await using sim = await Simulation.start({ seed: 62 });
+  const asker = new Asker(sim);
+  const leader = sim.untilLeader();
+  sim.run(200);
+  const follower = sim.process(sim.ids.find((id) => id !== leader) ?? 0);
+  const { host, storage } = follower;
+  assert.ok(host !== null && storage !== null);
+  storage.failOperation(1, 'error');
+  asker.send(leader, putFrame([{ key: 'a', value: '1' }]));
+  for (let i = 0; i < 10_000 && storage.failure() === undefined; i++) sim.time.step();
+  assert.ok(storage.failure() !== undefined && host.failure === null, 'not told yet');
+  const { term } = host.group.node;
+  const of = { group: 1, term, logTerm: term, id: '0123456789abcdef'.repeat(2) };
+  const frame = encodeSnapshotOffer({ ...of, transfer: 1, index: 1_000, chunks: 3, bytes: 3_000 });
+  host.onFrame(leader, PEER_FRAME.snapshotOffer, frame.subarray(PEER_PREFIX_BYTES), new Uint8Array(0));
+  assert.match(follower.failed?.message ?? '', /the log cannot be written/);
 });
 
 test('a follower that is far behind is caught up from the disk of the leader, in order', async () => {

@@ -354,9 +354,15 @@ export class Host<W> implements NetworkHost {
 
   onFrame(from: ReplicaId, kind: number, head: Uint8Array, tail: Uint8Array): void {
     if (this.#stopped) return;
-    if (kind === PEER_FRAME.raft) this.#onRaft(from, head, tail);
-    else if (kind >= PEER_FRAME.snapshotOffer) this.#onSnapshotFrame(from, kind, head, tail);
-    else this.#service?.onForward(from, kind, head, tail);
+    try {
+      if (kind === PEER_FRAME.raft) this.#onRaft(from, head, tail);
+      else if (kind >= PEER_FRAME.snapshotOffer) this.#onSnapshotFrame(from, kind, head, tail);
+      else this.#service?.onForward(from, kind, head, tail);
+    } catch (error) {
+      // The own storage has failed since the last turn: nothing is wrong with what the peer sent.
+      if (!EraftError.is(error) || error.code !== 'ERAFT_FAILED') throw error;
+      this.fail(error);
+    }
     this.wake();
   }
 
