@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeHello } from '../../ts/proto/control-frames.js';
 import { FRAME, frameOf } from '../../ts/proto/frame.js';
-import { encodeScanRequest } from '../../ts/proto/scan-frames.js';
+import { encodeScanRequest, SNAPSHOT } from '../../ts/proto/scan-frames.js';
 import { codeOf, putFrame, readAnswer, readFrame } from './frames.js';
 import { Asker, Simulation } from './simulation.js';
 
@@ -109,6 +109,42 @@ test('limits refuse at the door, and what was refused leaves nothing behind', as
   assert.deepEqual(codes([1, 2, 3].map(() => asker.send(follower, put()))), ['written', 'written', over]);
   assert.deepEqual(codes([1, 2, 3].map(() => asker.send(leader, put()))), ['written', 'written', 'written']);
   assert.equal(sim.node(leader).metrics().rejected.ERAFT_OVERLOADED, 2);
+});
+
+test('an asker that goes before it is answered leaves nothing behind that others would wait for', async () => {
+  const limits = { readFramesMax: 1, waitingFramesMax: 1, forwardFramesMax: 1 };
+  await using sim = await Simulation.start({ seed: 210, options: { limits } });
+  const leader = sim.untilLeader();
+  const asker = new Asker(sim);
+  const { revision } = asker.ask(leader, putFrame([{ key: 'a', value: '1' }])) as { revision: number };
+  const askAndGo = (frame: Uint8Array): void => {
+    const from = { alive: true, reply: () => assert.fail('nobody is there') };
+    sim.node(leader).service.handle(frame, from);
+    from.alive = false;
+  };
+  const none = new Uint8Array(0);
+  const range = { first: none, end: none, reverse: false, keysOnly: false, pageBytes: 1_000, limit: 1 };
+  const frames = {
+    scan: encodeScanRequest({ linearizable: true, minRevision: 0, snapshot: SNAPSHOT.none, ...range }),
+    'stale scan': encodeScanRequest({ linearizable: false, minRevision: 0, snapshot: SNAPSHOT.none, ...range }),
+    read: readFrame(['a']),
+    'read of what is not applied': readFrame(['a'], { stale: true, minRevision: revision + 1_000 }),
+    write: putFrame([{ key: 'b', value: '1' }]),
+  };
+  for (const [what, frame] of Object.entries(frames)) {
+    askAndGo(frame);
+    sim.run(100);
+    assert.equal(codeOf(asker.ask(leader, readFrame(['a']))), 'values', what);
+  }
+  sim.hub.partition(...sim.ids.map((id) => [id]));
+  sim.run(3_000); // it has stepped down, and a request waits for a leader to be known
+  askAndGo(readFrame(['a'], { deadlineMs: 500 }));
+  sim.run(1_000);
+  sim.hub.heal();
+  sim.untilLeader();
+  for (const frame of [putFrame([{ key: 'b', value: '2' }]), readFrame(['a'])]) {
+    assert.notEqual(codeOf(asker.ask(leader, frame)), 'ERAFT_OVERLOADED');
+  }
 });
 
 test('bad frames are answered, each with what is wrong; good ones beside them are served', async () => {

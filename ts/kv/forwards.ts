@@ -82,7 +82,7 @@ export class Forwards {
 
   /** Forgets those whose deadline has passed. */
   #sweep(): void {
-    for (const [request, { pending }] of this.#pending) if (!pending.open) this.#pending.delete(request);
+    for (const [request, { pending }] of this.#pending) if (pending.abandoned()) this.#pending.delete(request);
     this.#sweepAt = Math.max(1024, 2 * this.#pending.size);
   }
 }

@@ -46,9 +46,14 @@ export class Pending {
     this.deadline = deadline;
   }
 
-  /** Not answered, and somebody waits. */
-  get open(): boolean {
-    return !this.#answered && this.from.alive;
+  /**
+   * Has it been answered, or has the asker gone? Then whoever holds it lets go, and it counts in no gauge any more: an
+   * asker that goes is not told to us, so this is where it is found out, at its deadline at the latest.
+   */
+  abandoned(): boolean {
+    if (!this.#answered && this.from.alive) return false;
+    this.discharge();
+    return true;
   }
 
   get isWrite(): boolean {
@@ -135,7 +140,7 @@ export class Deadlines {
       if (due.length === 0) continue;
       this.#slots[place] = [];
       for (const pending of due) {
-        if (!pending.open) continue;
+        if (pending.abandoned()) continue;
         if (pending.deadline <= now) late(pending);
         else this.add(pending);
       }

@@ -198,7 +198,7 @@ export class Reads {
   #serveStale(): void {
     if (this.#waiting.length > 0) {
       this.#waiting = this.#waiting.filter(({ pending, minRevision, go }) => {
-        if (!pending.open) return false;
+        if (pending.abandoned()) return false;
         if (!this.#has(minRevision)) return true;
         go();
         return false;
@@ -223,7 +223,7 @@ export class Reads {
     const { machine, group, host } = this.#context;
     if (round.reads.length > 0) this.#read(round.slab);
     for (const { pending, body, onViewLost } of round.scans) {
-      if (!pending.open) continue;
+      if (pending.abandoned()) continue;
       const tag = host.tags.take((status, bytes, start, end) => {
         const lost = errorCodeOf(status) === 'ERAFT_SNAPSHOT_LOST';
         if (lost && onViewLost?.() === true) return;

@@ -34,7 +34,7 @@ export class WaitingForLeader {
     const frames = this.#frames;
     this.#frames = [];
     for (const [i, { frame, pending }] of frames.entries()) {
-      if (!pending.open) continue;
+      if (pending.abandoned()) continue;
       dispatch(frame, pending);
       if (this.#frames.length === 0) continue;
       this.#frames.push(...frames.slice(i + 1));
@@ -44,8 +44,8 @@ export class WaitingForLeader {
 
   /** Forgets what has been answered: its deadline has passed, or the asker has gone. */
   sweep(): void {
-    if (this.#frames.some(({ pending }) => !pending.open)) {
-      this.#frames = this.#frames.filter(({ pending }) => pending.open);
+    if (this.#frames.some(({ pending }) => pending.abandoned())) {
+      this.#frames = this.#frames.filter(({ pending }) => !pending.abandoned());
     }
   }
 
