@@ -49,7 +49,7 @@ function command(): Command {
 
 /** @returns the exit code: 0 when all was well */
 export async function main(argv: readonly string[]): Promise<number> {
-  const program = command().exitOverride();
+  const program = command(); // ends the process itself, for --help and for options that it does not know
   program.parse(argv, { from: 'user' });
   const options = program.opts<MainOptions>();
   return options.seed === undefined ? runMany(options) : runOne(options, options.seed);
