@@ -11,7 +11,7 @@ mod snapshots;
 
 use batches::{Batch, GROUP, Scan};
 use engines::*;
-use eraft_core::engine::{Attachment, ErrorCode, Options};
+use eraft_core::engine::{Attachment, ErrorCode, Options, rot_memory};
 use installs::*;
 use snapshots::*;
 
@@ -72,6 +72,46 @@ fn it_replaces_state_sessions_and_log() {
     );
     assert_eq!(group.log.conf, Some((5, b"members".to_vec())));
     assert_eq!(digest(&again), digest(&leader));
+}
+
+/// What was written behind the snapshot is lost with its revisions: a leader gives the same entries again.
+#[test]
+fn a_damaged_log_begins_behind_the_snapshot_with_its_revisions() {
+    let mut anew = 0;
+    for seed in 0..40 {
+        let (from, to) = (disk_name("from"), disk_name("to"));
+        let (leader, mut log) = leader(&from);
+        let held = open(second(&to)).unwrap();
+        let info = transfer(&leader, &held);
+        install(&held, &info);
+        let mut held = held;
+        for n in 0..6 {
+            submit(&held, &mut log, &[put(n, n)]).unwrap();
+            settle(&held);
+            if n % 2 == 1 {
+                held.engine().crash(seed).unwrap();
+                held = open(second(&to)).unwrap();
+            }
+        }
+        held.engine().crash(seed).unwrap();
+        rot_memory(&to, seed).unwrap();
+        let repairing = Options {
+            repair: true,
+            ..second(&to)
+        };
+        let held = open(repairing).unwrap();
+        let group = &held.recovered()[0];
+        assert!(group.log.damage.is_some());
+        assert_eq!((group.applied.index, group.applied.revision), (20, 20));
+        let behind = group.log.last_index - 20;
+        assert_eq!(
+            group.log.next_revision,
+            21 + behind,
+            "seed {seed}: {group:?}"
+        );
+        anew += u32::from(behind == 0 && !group.store_ahead);
+    }
+    assert!(anew > 0);
 }
 
 #[test]

@@ -38,6 +38,10 @@ pub(super) fn begin_behind_store(
         let Some(damage) = &log.damage else { continue };
         let (applied, flushed) = (store.applied(log.group), store.flushed(log.group));
         if flushed < log.compacted_index || term_at(log, flushed) == Some(applied.term) {
+            // Nothing is left behind it: what a log that has gone on says of revisions is no word about this entry.
+            if flushed == log.last_index && log.sizes.is_empty() {
+                log.next_revision = applied.revision + 1;
+            }
             continue;
         }
         let time = log.last_time.max(damage.maybe_time);
