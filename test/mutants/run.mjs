@@ -3,7 +3,8 @@
 // Each file NAME.patch here is a bug that somebody once had, or nearly: a patch for ts/ or native/, under a head that says
 // what it breaks (`Bug:`) and where it was met (`Source:`, a number of the project's catalogue of known bugs, or a paper's
 // section). One after the other is put into a copy of the sources, compiled, and given to the simulator until a seed fails.
-// A mutant that survives all seeds, does not apply or does not compile is a failure, and so is a seed that fails without any.
+// A mutant that survives all seeds, does not apply or does not compile is a failure, and so is a seed that fails without any:
+// in the end those that mutants have failed at are run without one.
 //
 // The copy lies in the user's cache folder, so the clone is never touched, whatever interrupts this.
 import { spawn } from 'node:child_process';
@@ -144,52 +145,62 @@ async function judge(mutant, limits) {
     await applyPatch(mutant.path, COPY);
     await compile(mutant);
     const found = await simulate(limits, () => undefined);
-    if (found === null) return { killed: false, text: `SURVIVED ${limits.seeds} seeds: ${mutant.bug}` };
-    return { killed: true, text: `seed ${found.seed}: ${found.finding.slice(0, 140)}`, seed: found.seed };
+    if (found === null) return { good: false, text: `SURVIVED ${limits.seeds} seeds: ${mutant.bug}` };
+    return { good: true, text: `seed ${found.seed}: ${found.finding.slice(0, 140)}`, seed: found.seed };
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    return { killed: false, text: `FAILED: ${error.message}\n${error.output}` };
+    return { good: false, text: `FAILED: ${error.message}\n${error.output}` };
   } finally {
     restore(mutant);
   }
 }
 
-class NotFound extends Error {}
+class NotGood extends Error {}
 
-function demandFound(result) {
-  if (!result.killed) throw Object.assign(new NotFound(), { result });
+function demandGood(result) {
+  if (!result.good) throw Object.assign(new NotGood(), { result });
   return result;
 }
 
-function notFound(error) {
-  if (error instanceof NotFound) return error.result;
+function notGood(error) {
+  if (error instanceof NotGood) return error.result;
   throw error;
+}
+
+/** @returns whether seeds 1 to `seeds` pass without a mutant */
+async function judgeSound(seeds, jobs, progress) {
+  const look = async () => {
+    const found = await simulate({ seeds, jobs }, () => undefined);
+    const text = found === null ? `${seeds} seeds passed` : `seed ${found.seed}: ${found.finding}`;
+    return demandGood({ good: found === null, text });
+  };
+  const { good, text } = await progress.step('without a mutant', look).catch(notGood);
+  progress.line(`        ${text}`);
+  return good;
 }
 
 async function runAll(mutants, limits, progress) {
   await progress.step('copy of the sources', copyTree);
   await progress.step('TypeScript', () => compile({ touched: [] }));
-  let healthy = true;
-  await progress.step('without a mutant', async () => {
-    const found = await simulate(limits, () => undefined);
-    healthy = found === null;
-    return healthy ? `${limits.seeds} seeds passed` : `seed ${found.seed} failed: ${found.finding}`;
-  });
-  if (!healthy) return 1;
   const results = [];
   for (const mutant of mutants) {
     progress.line(`        ${mutant.name}: ${mutant.bug}`);
-    const result = await progress.step(mutant.name, () => judge(mutant, limits).then(demandFound)).catch(notFound);
+    const result = await progress.step(mutant.name, () => judge(mutant, limits).then(demandGood)).catch(notGood);
     progress.line(`        ${result.text}`);
-    results.push(result);
+    results.push({ ...result, name: mutant.name });
   }
-  const killed = results.filter((each) => each.killed);
-  const took = killed.map((each) => each.seed).sort((a, b) => a - b);
-  const median = took[Math.floor(took.length / 2)] ?? 'none';
+  await progress.step('TypeScript', () => compile({ touched: [] }));
+  const killed = results.filter((each) => each.good).sort((a, b) => a.seed - b.seed);
+  const last = killed.at(-1)?.seed ?? 1;
+  const sound = await judgeSound(last, limits.jobs, progress);
+  process.stdout.write('\n');
+  for (const { name, seed } of killed) process.stdout.write(`${String(seed).padStart(5)}  ${name}\n`);
+  for (const { name } of results.filter((each) => !each.good)) process.stdout.write(`    -  ${name}\n`);
+  const median = killed[Math.floor(killed.length / 2)]?.seed ?? 'none';
   process.stdout.write(
-    `\n${killed.length} of ${results.length} mutants found; median seed ${median}, last ${took.at(-1) ?? 'none'}\n`,
+    `\n${killed.length} of ${results.length} mutants found; median seed ${median}, last ${killed.length === 0 ? 'none' : last}\n`,
   );
-  return killed.length === results.length && results.length > 0 ? 0 : 1;
+  return sound && killed.length === results.length && results.length > 0 ? 0 : 1;
 }
 
 async function main(argv) {

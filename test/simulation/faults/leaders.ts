@@ -57,7 +57,7 @@ function next(stage: Stage, { rounds, waits, after, mend }: Revolution): void {
     return;
   }
   const ways = bothWays(stage, leader.id);
-  const reign = options.electionTimeoutMs * chance.pick([0, 0.1, 0.5, 1.5]) * chance.next();
+  const reign = options.electionTimeoutMs * chance.pick([0, 0, 0.1, 0.5, 1.5]) * chance.next();
   stage.later(reign, () => {
     mend();
     cutWays(stage, ways);
@@ -70,7 +70,7 @@ function next(stage: Stage, { rounds, waits, after, mend }: Revolution): void {
       mend: () => {
         mendWays(stage, ways);
         clients();
-        if (chance.chance(0.4)) slow(stage, leader);
+        if (chance.chance(0.5)) slow(stage, leader);
       },
     });
   });
