@@ -104,6 +104,35 @@ fn a_disk_that_is_full_says_so_and_goes_on_when_it_has_space() {
     assert_eq!(refusal(open(memory(&name))), ErrorCode::Io);
 }
 
+/// Whoever hears that the disk is full writes nothing: nothing but time shows that there is space again.
+#[test]
+fn a_store_that_was_full_finds_out_by_itself() {
+    let name = disk_name("full-store");
+    let held = open(memory(&name)).unwrap();
+    let mut log = Log::default();
+    submit(&held, &mut log, &[put(1, 1)]).unwrap();
+    settle(&held);
+    held.apply(GROUP, 1, false).unwrap();
+    settle(&held);
+    let engine = held.engine();
+    engine.set_capacity(Some(0)).unwrap();
+    held.flush().unwrap();
+    settle(&held);
+    assert!(held.poll().disk_full);
+    held.set_now(1_000).unwrap();
+    settle(&held);
+    assert!(held.poll().disk_full, "there is still no space");
+    engine.set_capacity(None).unwrap();
+    held.set_now(1_500).unwrap();
+    settle(&held);
+    assert!(held.poll().disk_full, "it is not looked at all the time");
+    held.set_now(2_000).unwrap();
+    settle(&held);
+    assert!(!held.poll().disk_full && held.poll().failed == 0);
+    assert_eq!(held.flushed(GROUP).unwrap(), 1);
+    close(held);
+}
+
 /// At any moment a crash leaves at least what `durable` says.
 #[test]
 fn a_crash_leaves_what_was_durable() {

@@ -24,6 +24,8 @@ pub(crate) struct Upkeep {
     wake: Condvar,
     /// Log bytes evaluated since the last flush was asked for.
     unflushed_bytes: AtomicU64,
+    /// When a flush that found no space is tried again, on the engine's clock, ms; 0: there was none.
+    again_ms: AtomicU64,
     pub apply_runs: AtomicU64,
     pub flush_runs: AtomicU64,
     pub flush_refusals: AtomicU64,
@@ -66,6 +68,16 @@ impl Upkeep {
     }
 }
 
+/// SAFETY: a store that had no space once.
+/// Claim:   it says that it is full only as long as it is.
+/// Why:     whoever hears so refuses writes, so that no write comes which would find the space that there is again. So a
+///          flush that found none is tried again by itself, and one that succeeds takes the word back.
+/// Checked: tests/engine_disks.rs, a_store_that_was_full_finds_out_by_itself.
+fn is_due(core: &Core) -> bool {
+    let again = core.upkeep.again_ms.load(Ordering::Relaxed);
+    again != 0 && core.clock.ms() >= again
+}
+
 /// Body of the upkeep thread. Returns when the engine stops.
 pub(crate) fn run(core: &Core) {
     while !core.stopped() {
@@ -77,7 +89,7 @@ pub(crate) fn run(core: &Core) {
             std::mem::take(&mut *asked)
         };
         if !core.stopped() {
-            work(core, asked.flush);
+            work(core, asked.flush || is_due(core));
         }
     }
 }
@@ -85,8 +97,9 @@ pub(crate) fn run(core: &Core) {
 /// Stepped mode: does what was asked for. False when nothing was.
 pub(crate) fn step(core: &Core) -> bool {
     let asked = std::mem::take(&mut *core.upkeep.asked.lock());
-    if asked.flush || asked.truncate {
-        work(core, asked.flush);
+    let flush = asked.flush || is_due(core);
+    if flush || asked.truncate {
+        work(core, flush);
         return true;
     }
     false
@@ -99,13 +112,17 @@ fn work(core: &Core, flush: bool) {
         core.store.refresh_flushed()
     };
     match outcome {
-        Ok(()) => core
-            .upkeep
-            .flush_runs
-            .fetch_add(u64::from(flush), Ordering::Relaxed),
+        Ok(()) if flush => {
+            core.upkeep.again_ms.store(0, Ordering::Relaxed);
+            core.store_full.store(false, Ordering::Relaxed);
+            core.upkeep.flush_runs.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(()) => {}
         Err(StoreError::DiskFull { .. }) => {
+            let again = core.clock.ms() + LOOK_AGAIN.as_millis() as u64;
+            core.upkeep.again_ms.store(again, Ordering::Relaxed);
             core.store_full.store(true, Ordering::Relaxed);
-            core.upkeep.flush_refusals.fetch_add(1, Ordering::Relaxed)
+            core.upkeep.flush_refusals.fetch_add(1, Ordering::Relaxed);
         }
         Err(error) => {
             return core.fail(EngineError::told(
