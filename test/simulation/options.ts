@@ -146,9 +146,9 @@ function drawLimits(c: Chance) {
   const or = <T>(least: readonly T[], usual: T): T => (small && c.chance(0.4) ? c.pick(least) : usual);
   return {
     sessionsMax: or([3, 6], LIMITS.sessionsMax),
-    maxLogBytes: or([1, 64 * KiB, 512 * KiB, -1], 512 * MiB),
+    maxLogBytes: c.chance(0.3) ? 1 : or([64 * KiB, 512 * KiB, -1], 512 * MiB),
     maxLogEntries: or([1, 100, 1_000], -1),
-    trailingLogBytes: or([1, 32 * KiB, 256 * KiB], 64 * MiB),
+    trailingLogBytes: c.chance(0.5) ? 1 : or([32 * KiB, 256 * KiB], 64 * MiB),
     snapshotBytesPerSecondMax: or([64 * KiB, 512 * KiB], 64 * MiB),
     snapshotStreamsMax: or([1], 2),
     inflightMessagesMax: or([1, 2, 8], 256),

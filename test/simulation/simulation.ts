@@ -230,6 +230,7 @@ export class Simulation implements Stage {
     await this.#until('the end of all calls', () => callers.underWay === 0);
     if (this.#canRepair) await this.#until('every log whole', () => !this.replicas.some(({ repairing }) => repairing));
     await this.#until('the same log everywhere, applied', () => this.#converged());
+    await this.#until('that nothing is held for anybody', () => this.#core.every(isIdle));
     this.watch.look(this.#core);
     let read = false;
     callers.readAll().then(() => {
@@ -376,6 +377,13 @@ export class Simulation implements Stage {
       this.#nextFault();
     });
   }
+}
+
+/** Every request was answered, or its asker has gone. Forwarded ones are looked through only when they are many. */
+function isIdle({ node }: Replica): boolean {
+  if (node === null) return true;
+  const { proposalsInFlight, readsWaiting, framesWaitingForLeader } = node.service.gauges;
+  return proposalsInFlight + readsWaiting + framesWaitingForLeader === 0;
 }
 
 /** Everything that promises have to do is done. */

@@ -104,6 +104,7 @@ export class WatchedStorage implements Storage {
   }
 
   crash(seed: number): void {
+    this.snapshots.ended = true;
     this.#inner.crash(seed);
   }
 
@@ -240,6 +241,8 @@ class WatchedMachine implements StateMachine {
 }
 
 class WatchedSnapshots implements SnapshotStore {
+  /** The power has failed: whoever is closed afterwards gives back what is gone. */
+  ended = false;
   readonly #inner: SnapshotStore;
   readonly #watch: StorageWatch;
   #installing: { readonly group: number; readonly index: number } | null = null;
@@ -270,7 +273,7 @@ class WatchedSnapshots implements SnapshotStore {
   }
 
   release(id: string): void {
-    this.#inner.release(id);
+    if (!this.ended) this.#inner.release(id);
   }
 
   readChunk(id: string, chunk: number, tag: number): void {

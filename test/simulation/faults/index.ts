@@ -3,13 +3,14 @@ import { bitRot, emptiedDisk, failedWrite, fullDisk, hungDisk, powerLoss, shortW
 import { overthrow, strand } from './leaders.js';
 import type { FaultName } from './names.js';
 import { clientCut, clientReset, clog, cut, halves, isolate, reset } from './network.js';
-import { ambush, crash, jump, pause } from './process.js';
+import { ambush, crash, jump, outrun, pause } from './process.js';
 import type { Fault } from './stage.js';
 import { failedFlush, failedStoreWrite } from './store.js';
 
 export const FAULT: Readonly<Record<FaultName, Fault>> = {
   crash,
   ambush,
+  outrun,
   cut,
   isolate,
   halves,

@@ -2,6 +2,7 @@
 export const FAULTS = [
   'crash', // one replica, or several, or all: the power fails
   'ambush', // one replica, in the middle of something
+  'outrun', // one is away, while the others cut their logs
   'cut', // one way between two replicas
   'isolate', // the leader, or another one, from everybody
   'halves', // the replicas fall into two groups

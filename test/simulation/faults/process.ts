@@ -1,4 +1,6 @@
+import { EraftError } from '../../../ts/base/errors.js';
 import type { RaftNode } from '../../../ts/raft/index.js';
+import type { Replica } from '../replica.js';
 import { type Fault, pickImportant, pickRunning, span } from './stage.js';
 
 /** One; now and then several at once, or all; and now and then once more, when they have hardly begun again. */
@@ -19,6 +21,33 @@ export const crash: Fault = (stage) => {
   }
   return `${victims.map(({ id }) => id)} crash, ${how}${again ? ', and again while they start' : ''}`;
 };
+
+/**
+ * One is away, while the others are started anew, as in an upgrade, go on, make snapshots and cut their logs: these begin behind
+ * what the one that was away needs next.
+ */
+export const outrun: Fault = (stage) => {
+  const { chance, options } = stage;
+  const victim = pickRunning(stage);
+  if (victim === null || stage.replicas.length < 3) return null;
+  const rest = stage.replicas.filter((replica) => replica !== victim);
+  const away = options.electionTimeoutMs * chance.between(6, 12);
+  stage.fell(victim, 'power', away);
+  for (const replica of rest) {
+    const gone = away * chance.between(0.1, 0.2);
+    stage.later(gone, () => stage.fell(replica, 'process', chance.exponential(options.electionTimeoutMs * 0.1)));
+    for (const share of [0.6, 0.8, 1]) stage.later(away * share, () => compact(replica));
+  }
+  return `${victim.id} is away for ${away.toFixed(0)} ms, and the others go on without it, started anew`;
+};
+
+/** As `eraft snapshot` asks it to. */
+function compact(replica: Replica): void {
+  if (!replica.running) return;
+  replica.node?.service.snapshots.compact().catch((error: unknown) => {
+    if (!EraftError.is(error)) throw error;
+  });
+}
 
 const AMBUSH_MS = 2_000;
 
