@@ -43,6 +43,8 @@ const MIB = 1024 * 1024;
 const VALUE_BYTES = 4_096;
 const CONNECTIONS = 8;
 const POLL_MS = 100;
+/** In less there are hardly any operations to tell of. */
+const DURING_MS_MIN = 1_000;
 /** After the writes that one replica misses: the stores still merge files, and the system still writes some. */
 const SETTLE_SECONDS = 15;
 
@@ -85,9 +87,11 @@ async function measure(
     const termBefore = await termOf(cluster);
     const started = performance.now();
     await cluster.startReplica(absent);
+    const serves = performance.now();
     recorder.takeRecent(); // a process that begins takes a processor, whatever it has to catch up with
     await untilCaughtUp(cluster, absent);
     const seconds = (performance.now() - started) / 1_000;
+    await delay(Math.max(0, serves + DURING_MS_MIN - performance.now()));
     const during = recorder.takeRecent();
     return {
       way,
