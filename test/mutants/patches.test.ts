@@ -14,7 +14,7 @@ test('there are mutants of the protocol', () => {
 for (const patch of patches) {
   test(`${patch} says what it breaks, and applies`, () => {
     const text = readText(patch);
-    assert.match(text, /^Bug: \S.*\.\nSource: \S.*\n\n/);
+    assert.match(text, /^Bug: \S.*\.\nSource: \S.*\n(With: \S+=\S+( \S+=\S+)*\n)?\n/);
     const touched = [...text.matchAll(/^\+\+\+ b\/(.+)$/gm)].map(([, path]) => path ?? '');
     assert.ok(touched.length > 0 && touched.every((path) => /^(ts|native)\//.test(path)), touched.join());
     execFileSync('git', ['apply', '--check', join(ROOT, patch)], { cwd: ROOT, stdio: 'pipe' });

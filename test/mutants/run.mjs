@@ -2,7 +2,8 @@
 //
 // Each file NAME.patch here is a bug that somebody once had, or nearly: a patch for ts/ or native/, under a head that says
 // what it breaks (`Bug:`) and where it was met (`Source:`, a number of the project's catalogue of known bugs, or a paper's
-// section). One after the other is put into a copy of the sources, compiled, and given to the simulator until a seed fails.
+// section), and, where the usual runs meet it too seldom, what its runs are to be like (`With:`, options of the simulator).
+// One after the other is put into a copy of the sources, compiled, and given to the simulator until a seed fails.
 // A mutant that survives all seeds, does not apply or does not compile is a failure, and so is a seed that fails without any:
 // in the end those that mutants have failed at are run without one.
 //
@@ -37,6 +38,7 @@ export function readMutants() {
       path: join(FOLDER, file),
       bug: head('Bug'),
       source: head('Source'),
+      settings: head('With')?.split(' ') ?? [],
       touched,
     };
   });
@@ -64,11 +66,10 @@ function restoreAddon() {
   cpSync(ADDON, join(COPY, 'native', basename(ADDON)));
 }
 
+/** TypeScript always: what the mutant before has left is compiled, too. */
 async function compile({ touched }) {
-  if (touched.some((path) => path.startsWith('ts/')) || touched.length === 0) {
-    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-    await run(process.execPath, [tsc, '-p', '.'], { cwd: COPY, timeoutMs: 10 * MINUTE });
-  }
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  await run(process.execPath, [tsc, '-p', '.'], { cwd: COPY, timeoutMs: 10 * MINUTE });
   if (!touched.some((path) => path.startsWith('native/'))) return;
   // The target folder holds a compiled RocksDB: copied once, as building it anew takes a quarter of an hour.
   if (!existsSync(MUTANT_TARGET))
@@ -100,9 +101,10 @@ function restore({ touched }) {
  * @returns the seed and its finding, or null when all of them passed
  * @throws Error when the simulator ends without telling a seed
  */
-function simulate({ seeds, jobs }, onSeed) {
+function simulate({ seeds, jobs, settings = [] }, onSeed) {
   const command = join(COPY, 'build/test/simulation/command.js');
   const args = ['--enable-source-maps', command, '--from', '1', '--count', String(seeds), '--jobs', String(jobs)];
+  for (const setting of settings) args.push('--set', setting);
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: COPY, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const end = () => {
@@ -144,7 +146,7 @@ async function judge(mutant, limits) {
   try {
     await applyPatch(mutant.path, COPY);
     await compile(mutant);
-    const found = await simulate(limits, () => undefined);
+    const found = await simulate({ ...limits, settings: mutant.settings }, () => undefined);
     if (found === null) return { good: false, text: `SURVIVED ${limits.seeds} seeds: ${mutant.bug}` };
     return { good: true, text: `seed ${found.seed}: ${found.finding.slice(0, 140)}`, seed: found.seed };
   } catch (error) {
@@ -168,13 +170,13 @@ function notGood(error) {
 }
 
 /** @returns whether seeds 1 to `seeds` pass without a mutant */
-async function judgeSound(seeds, jobs, progress) {
+async function judgeSound(seeds, jobs, settings, progress) {
   const look = async () => {
-    const found = await simulate({ seeds, jobs }, () => undefined);
+    const found = await simulate({ seeds, jobs, settings }, () => undefined);
     const text = found === null ? `${seeds} seeds passed` : `seed ${found.seed}: ${found.finding}`;
     return demandGood({ good: found === null, text });
   };
-  const { good, text } = await progress.step('without a mutant', look).catch(notGood);
+  const { good, text } = await progress.step(['without a mutant', ...settings].join(' '), look).catch(notGood);
   progress.line(`        ${text}`);
   return good;
 }
@@ -187,14 +189,19 @@ async function runAll(mutants, limits, progress) {
     progress.line(`        ${mutant.name}: ${mutant.bug}`);
     const result = await progress.step(mutant.name, () => judge(mutant, limits).then(demandGood)).catch(notGood);
     progress.line(`        ${result.text}`);
-    results.push({ ...result, name: mutant.name });
+    results.push({ ...result, name: mutant.name, settings: mutant.settings });
   }
   await progress.step('TypeScript', () => compile({ touched: [] }));
   const killed = results.filter((each) => each.good).sort((a, b) => a.seed - b.seed);
   const last = killed.at(-1)?.seed ?? 1;
-  const sound = await judgeSound(last, limits.jobs, progress);
+  const usual = killed.filter(({ settings }) => settings.length === 0).slice(-1);
+  const special = killed.filter(({ settings }) => settings.length > 0);
+  let sound = true;
+  for (const { seed, settings } of [...usual, ...special])
+    sound = (await judgeSound(seed, limits.jobs, settings, progress)) && sound;
   process.stdout.write('\n');
-  for (const { name, seed } of killed) process.stdout.write(`${String(seed).padStart(5)}  ${name}\n`);
+  for (const { name, seed, settings } of killed)
+    process.stdout.write(`${[String(seed).padStart(5), ` ${name}`, ...settings].join(' ')}\n`);
   for (const { name } of results.filter((each) => !each.good)) process.stdout.write(`    -  ${name}\n`);
   const median = killed[Math.floor(killed.length / 2)]?.seed ?? 'none';
   process.stdout.write(

@@ -3,8 +3,9 @@ import type { Replica } from '../replica.js';
 import { cutWays, mendWays, others, splitClients, type Way } from './network.js';
 import { type Fault, type Stage, span } from './stage.js';
 
-/** How long nobody may lead before the one who was to be overthrown next is not waited for any more. */
-const ELECTIONS_AWAITED = 20;
+/** Election timeouts without a leader after which the one that was to be overthrown next is not waited for any more. */
+const ELECTIONS_AWAITED = 10;
+const LOOK_MS = 1;
 const ROUNDS_MAX = 5;
 
 function bothWays(stage: Stage, id: number): Way[] {
@@ -30,50 +31,52 @@ export const overthrow: Fault = (stage) => {
   if (first === null || stage.replicas.length < 2) return null;
   const { chance, options } = stage;
   const rounds = 2 + chance.below(ROUNDS_MAX - 1);
-  next(stage, { rounds, waits: 0, after: 0, mend: () => undefined });
+  next(stage, { rounds, until: deadline(stage), after: 0, mend: () => undefined });
   return `${rounds} leaders are overthrown, ${first.id} first (elections take ${options.electionTimeoutMs} ms)`;
 };
 
 interface Revolution {
   readonly rounds: number;
-  readonly waits: number;
+  /** How long the next leader is waited for; ms of virtual time. */
+  readonly until: number;
   /** The term of the last one. */
   readonly after: number;
   /** Lets the last one come back. */
   readonly mend: () => void;
 }
 
-function next(stage: Stage, { rounds, waits, after, mend }: Revolution): void {
+function next(stage: Stage, revolution: Revolution): void {
   const { chance, options } = stage;
+  const { rounds, until, after, mend } = revolution;
   const leader = newestLeader(stage);
   const term = leader?.raft?.term ?? 0;
-  if (rounds === 0 || waits > ELECTIONS_AWAITED) {
-    mend();
-    return;
+  if (rounds === 0 || stage.now() > until) mend();
+  else if (leader === null || term <= after) {
+    // Looked for so often that one can be met before anybody has heard of it.
+    stage.later(LOOK_MS + options.latencyMs, () => next(stage, revolution));
+  } else {
+    const reign = options.electionTimeoutMs * chance.pick([0, 0, 0.1, 0.5, 1.5]) * chance.next();
+    stage.later(reign, () => depose(stage, leader, term, revolution));
   }
-  if (leader === null || term <= after) {
-    const soon = options.electionTimeoutMs * chance.between(0.1, 0.3);
-    stage.later(soon, () => next(stage, { rounds, waits: waits + 0.2, after, mend }));
-    return;
-  }
+}
+
+function depose(stage: Stage, leader: Replica, term: number, { rounds, mend }: Revolution): void {
+  const { chance } = stage;
   const ways = bothWays(stage, leader.id);
-  const reign = options.electionTimeoutMs * chance.pick([0, 0, 0.1, 0.5, 1.5]) * chance.next();
-  stage.later(reign, () => {
-    mend();
-    cutWays(stage, ways);
-    const clients = splitClients(stage, [leader.id]);
-    if (chance.chance(0.2)) stage.fell(leader, 'power', span(stage));
-    next(stage, {
-      rounds: rounds - 1,
-      waits: 0,
-      after: term,
-      mend: () => {
-        mendWays(stage, ways);
-        clients();
-        if (chance.chance(0.5)) slow(stage, leader);
-      },
-    });
-  });
+  mend();
+  cutWays(stage, ways);
+  const clients = splitClients(stage, [leader.id]);
+  if (chance.chance(0.2)) stage.fell(leader, 'power', span(stage));
+  const back = (): void => {
+    mendWays(stage, ways);
+    clients();
+    if (chance.chance(0.5)) slow(stage, leader);
+  };
+  next(stage, { rounds: rounds - 1, until: deadline(stage), after: term, mend: back });
+}
+
+function deadline(stage: Stage): number {
+  return stage.now() + ELECTIONS_AWAITED * stage.options.electionTimeoutMs;
 }
 
 /** Comes back with much to do. */
