@@ -28,13 +28,19 @@ class Fixture {
       applied: () => this.applied,
     } as unknown as StateMachine;
     this.applier = new Applier(machine, 1, 10, REPLICA_LIMITS, this.clock, () => undefined);
-    const node = { onInstallFailed: (index: number) => this.told.push(`failed ${index}`), wantsSnapshot: () => true };
+    const node = {
+      term: 5,
+      firstIndex: 1,
+      onInstallFailed: (index: number) => this.told.push(`failed ${index}`),
+      wantsSnapshot: () => true,
+    };
+    const network = { connected: () => true, send: (to: number) => this.told.push(`offered to ${to}`) > 0 };
     this.snapshots = new Snapshots({
       group: 1,
       node: node as unknown as RaftNode,
       applier: this.applier,
       files: this.files,
-      network: {} as Network,
+      network: network as unknown as Network,
       clock: this.clock,
       logger: SILENT,
       limits: REPLICA_LIMITS,
@@ -106,4 +112,17 @@ test('one is made at a time: whoever asks meanwhile gets the same; the log behin
   assert.deepEqual([f.files.makes, f.snapshots.keepsLogFrom], [1, 10]);
   f.turn();
   assert.deepEqual([made, f.snapshots.keepsLogFrom], [[10, 10], Number.POSITIVE_INFINITY]);
+});
+
+test('a snapshot that was being made when the replica stopped is offered to nobody', () => {
+  for (const stopped of [false, true]) {
+    const f = new Fixture(emptyDisk());
+    f.snapshots.sender.need(2);
+    f.turn(); // there is none: one is made
+    assert.deepEqual([f.files.makes, f.told], [1, []]);
+    f.files.next = diskWithSnapshot(40, 4, 3, 10).complete;
+    if (stopped) f.snapshots.stop();
+    f.files.run();
+    assert.deepEqual(f.told, stopped ? [] : ['offered to 2']);
+  }
 });

@@ -174,6 +174,7 @@ export class Host<W> implements NetworkHost {
   stop(): void {
     this.#stopped = true;
     this.#pulse.stop();
+    this.snapshots.stop();
     this.group.stop();
   }
 

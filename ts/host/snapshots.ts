@@ -70,6 +70,7 @@ export class Snapshots {
   #install: SnapshotPoint | null = null; // waits for what is being applied
   #made = 0;
   #installed = 0;
+  #stopped = false;
 
   constructor(options: SnapshotsOptions) {
     this.#o = options;
@@ -145,6 +146,11 @@ export class Snapshots {
     this.sender.advance();
   }
 
+  /** No stream begins or goes on: what is under way only hears that its answers do not come. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   #begin(point: SnapshotPoint): void {
     const info = this.receiver.held(point);
     if (info === null) {
@@ -197,7 +203,7 @@ export class Snapshots {
       const waiting = this.#waiting;
       this.#waiting = [];
       for (const done of waiting) done(error, info);
-      this.sender.advance();
+      if (!this.#stopped) this.sender.advance();
     });
   }
 }
