@@ -64,7 +64,7 @@ export const REPLICA_LIMITS: ReplicaLimits = {
   maxLogBytes: 512 * MiB,
   maxLogEntries: -1,
   trailingLogBytes: 64 * MiB,
-  catchUpBytesPerSecondMax: 16 * MiB,
+  catchUpBytesPerSecondMax: 8 * MiB,
   snapshotBytesPerSecondMax: 32 * MiB,
   snapshotStreamsMax: 2,
   applyLagBytesMax: 4 * MiB,

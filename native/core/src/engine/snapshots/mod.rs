@@ -50,7 +50,7 @@ const PAUSE_LONGEST: Duration = Duration::from_millis(500);
 /// After a piece of work. That it waited long for the disk is no reason to rest as long.
 const REST_LONGEST: Duration = Duration::from_millis(50);
 /// Keys and values.
-const INSTALLED_BYTES_PER_SECOND: f64 = 64.0 * 1024.0 * 1024.0;
+const INSTALLED_BYTES_PER_SECOND: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// What is wanted.
 pub(crate) enum Request {
