@@ -188,3 +188,53 @@ fn no_space_at_every_operation() {
     }
     assert!(waited > 0, "some of them met the preparation of a file");
 }
+
+/// Segments of several pieces: each piece is a turn of its own, and the turns of the writer come between them.
+#[test]
+fn large_segments_are_prepared_and_given_back_in_pieces() {
+    const PIECES: usize = 4;
+    let fs = MemoryFileSystem::new();
+    let large = |salt| WalOptions {
+        segment_bytes: (PIECES as u64) << 20,
+        frame_bytes_max: 1 << 20,
+        ..options(salt)
+    };
+    let (wal, _) = open_with(&fs, large(1)).unwrap();
+    let mut index = 0;
+    let mut rotate = |wal: &Wal| {
+        let before = fs.paths().len();
+        let mut steps = 0;
+        while fs.paths().len() == before {
+            index += 1;
+            let records = entry(1, index, 1, 400_000);
+            let ticket = wal.submit(Batch {
+                records,
+                ..Batch::default()
+            });
+            step_until_durable(wal, ticket.unwrap());
+            steps = (0..).take_while(|_| wal.step()).count();
+        }
+        (index, steps)
+    };
+    settle(&wal);
+    for _ in 0..4 {
+        let (_, steps) = rotate(&wal);
+        assert!(steps >= PIECES, "a spare took {steps} steps");
+    }
+    let (last, _) = rotate(&wal);
+    let files = fs.paths().len();
+    wal.truncate(1, last - 1);
+    let steps = (0..).take_while(|_| wal.step()).count();
+    let removed = files - fs.paths().len();
+    assert!(removed >= 2, "{removed} removed");
+    assert!(
+        steps >= removed * PIECES,
+        "{removed} files took {steps} steps"
+    );
+    drop(wal);
+    let (wal, _) = open_with(&fs.crash(1), large(2)).unwrap();
+    assert_eq!(
+        wal.read(1, last, last, usize::MAX).unwrap(),
+        entry(1, last, 1, 400_000)
+    );
+}

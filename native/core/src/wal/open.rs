@@ -42,7 +42,7 @@ pub fn open(
         wake_writer: Condvar::new(),
         wake_spares: Condvar::new(),
         writer: Mutex::new(writer),
-        spares: Mutex::new(Spares { number }),
+        spares: Mutex::new(Spares::after(number)),
         syncs: Default::default(),
         note: Mutex::new(note),
     };
@@ -95,8 +95,10 @@ fn adopt_spares(
 }
 
 fn begin_segment(shared: &Shared) -> Result<(), WalError> {
-    if shared.state.lock().spares.is_empty() {
-        shared.spares.lock().turn(shared)?;
+    while shared.state.lock().spares.is_empty() {
+        if !shared.spares.lock().turn(shared)? {
+            break;
+        }
     }
     if let Some(spare) = shared.take_spare() {
         let turn = shared.writer.lock().rotate(shared, spare)?;

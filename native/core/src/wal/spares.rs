@@ -4,8 +4,9 @@
 //! and no append can meet a full disk. A recycled file keeps its old bytes: they never validate, since frames carry the
 //! segment's number and the salt of the opening.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,21 +16,48 @@ use super::state::{Segment, Spare};
 use crate::sys::{self, File, Open};
 
 /// Numbers the prepared files.
-#[derive(Default)]
 pub struct Spares {
     /// Of the last one; never used twice in a life, so that a removed name cannot meet a new one.
-    pub number: u64,
+    number: u64,
+    /// Files that have no name any more, and how long they still are.
+    shrinking: VecDeque<(Arc<dyn File>, u64)>,
+    preparing: Option<Preparing>,
 }
 
 /// While one waits for the next rotation, a segment that nobody needs any more is kept as another: a log that grows and is cut
 /// at the same pace then goes round among the same files, and zeroes and removes none.
 pub const SPARES_KEPT: usize = 2;
 
-/// Zeros are written so many at a time, and synced every eighth time, so that the log's own syncs do not wait for them.
-const ZEROS_BYTES: usize = 1 << 20;
+/// A file is zeroed and synced, and a removed one given back to the file system, in such pieces, so that the log's own syncs
+/// do not wait for it. A whole segment given back takes 20 ms (ext4), and writes to all files wait meanwhile; replicas on one
+/// machine cut their logs at the same time and even wait for each other's.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// What becomes a spare. Its name is the last that was given.
+struct Preparing {
+    path: PathBuf,
+    file: Arc<dyn File>,
+    /// That were written and synced.
+    zeros: u64,
+}
 
 impl Spares {
-    /// Recycles or removes one old segment; or prepares a spare if there is none. False: nothing to do, or no space.
+    /// Files are numbered from `number + 1` on.
+    pub fn after(number: u64) -> Spares {
+        Spares {
+            number,
+            shrinking: VecDeque::new(),
+            preparing: None,
+        }
+    }
+
+    /// Is a file prepared or given back piece by piece? Then the disk is to have a rest between them.
+    pub fn is_amid(&self) -> bool {
+        self.preparing.is_some() || !self.shrinking.is_empty()
+    }
+
+    /// Recycles or removes one old segment; or prepares a piece of a spare if there is none; or gives a piece of a removed file back.
+    /// False: nothing to do, or no space.
     pub fn turn(&mut self, shared: &Shared) -> Result<bool, WalError> {
         let (retired, spares) = {
             let mut state = shared.state.lock();
@@ -43,8 +71,21 @@ impl Spares {
                 .recycle(shared, segment, spares < SPARES_KEPT)
                 .map(|()| true),
             None if spares == 0 => self.prepare(shared),
-            None => Ok(false),
+            None => Ok(self.give_back()),
         }
+    }
+
+    /// False: there is nothing.
+    fn give_back(&mut self) -> bool {
+        let Some((file, bytes)) = self.shrinking.front_mut() else {
+            return false;
+        };
+        *bytes = bytes.saturating_sub(PIECE_BYTES);
+        // What cannot be shortened goes at once, when it is closed.
+        if *bytes == 0 || file.set_len(*bytes).is_err() {
+            self.shrinking.pop_front();
+        }
+        true
     }
 
     fn recycle(
@@ -57,10 +98,15 @@ impl Spares {
         // A reader that still holds the file must not see it change. No new one can come: the log has forgotten it.
         let free = Arc::strong_count(&segment) == 1;
         if !(wanted && whole && free) {
-            return shared
+            shared
                 .fs
                 .remove(&segment.path)
-                .map_err(WalError::io("remove", &segment.path));
+                .map_err(WalError::io("remove", &segment.path))?;
+            let bytes = segment.bytes.load(Ordering::Relaxed);
+            if free && bytes > PIECE_BYTES {
+                self.shrinking.push_back((segment.file.clone(), bytes));
+            }
+            return Ok(());
         }
         self.number += 1;
         let path = spare_path(&shared.dir, self.number);
@@ -83,28 +129,49 @@ impl Spares {
         Ok(())
     }
 
-    /// False if there is no space: `disk_full` says so until it succeeds.
+    /// A piece of it. False if there is no space: `disk_full` says so until it succeeds.
     fn prepare(&mut self, shared: &Shared) -> Result<bool, WalError> {
-        self.number += 1;
-        let temporary = temporary_path(&shared.dir, self.number);
-        let path = spare_path(&shared.dir, self.number);
-        let prepared = create_zeros(shared, &temporary, shared.options.segment_bytes);
-        let file = match prepared {
-            Ok(Some(file)) => file,
-            Ok(None) => {
-                remove_if_there(shared, &temporary)?;
-                return Ok(false);
-            }
+        let bytes = shared.options.segment_bytes;
+        let prepared = match self.preparing.take() {
+            None => self.begin(shared, bytes),
+            Some(preparing) => preparing.go_on(shared, bytes),
+        };
+        match prepared {
+            Ok(preparing) if preparing.zeros < bytes => self.preparing = Some(preparing),
+            Ok(preparing) => self.finish(shared, preparing)?,
             Err(error) if error.is_full() => {
-                remove_if_there(shared, &temporary)?;
-                let news = !std::mem::replace(&mut shared.state.lock().disk_full, true);
-                if news {
-                    (shared.notify)();
-                }
-                return Ok(false);
+                remove_if_there(shared, &temporary_path(&shared.dir, self.number))?;
+                return Ok(self.meet_full_disk(shared));
             }
             Err(error) => return Err(error),
-        };
+        }
+        Ok(true)
+    }
+
+    fn begin(&mut self, shared: &Shared, bytes: u64) -> Result<Preparing, WalError> {
+        self.number += 1;
+        let path = temporary_path(&shared.dir, self.number);
+        let file = shared
+            .fs
+            .open(&path, Open::Create)
+            .map_err(WalError::io("create", &path))?;
+        file.allocate(bytes)
+            .map_err(WalError::io("allocate", &path))?;
+        Preparing {
+            path,
+            file,
+            zeros: 0,
+        }
+        .go_on(shared, bytes)
+    }
+
+    fn finish(&mut self, shared: &Shared, preparing: Preparing) -> Result<(), WalError> {
+        let Preparing {
+            path: temporary,
+            file,
+            ..
+        } = preparing;
+        let path = spare_path(&shared.dir, self.number);
         shared
             .fs
             .rename(&temporary, &path)
@@ -114,12 +181,34 @@ impl Spares {
             .sync_dir(&shared.dir)
             .map_err(WalError::io("sync", &shared.dir))?;
         self.offer(shared, Spare { path, file });
-        Ok(true)
+        Ok(())
+    }
+
+    /// True: there may be space now.
+    fn meet_full_disk(&mut self, shared: &Shared) -> bool {
+        if !self.shrinking.is_empty() {
+            self.shrinking.clear(); // all of it at once
+            return true;
+        }
+        let news = !std::mem::replace(&mut shared.state.lock().disk_full, true);
+        if news {
+            (shared.notify)();
+        }
+        false
+    }
+
+    /// The log ends: nobody needs what is not ready.
+    pub fn abandon(&mut self, shared: &Shared) -> Result<(), WalError> {
+        match self.preparing.take() {
+            Some(preparing) => remove_if_there(shared, &preparing.path),
+            None => Ok(()),
+        }
     }
 
     fn offer(&self, shared: &Shared, spare: Spare) {
         let news = {
             let mut state = shared.state.lock();
+            state.spare_wanted = false;
             state.spares.push(spare);
             shared.wake_writer.notify_all();
             std::mem::replace(&mut state.disk_full, false)
@@ -139,31 +228,16 @@ fn remove_if_there(shared: &Shared, path: &Path) -> Result<(), WalError> {
     }
 }
 
-/// `None`: the log ends, nobody needs the file any more.
-fn create_zeros(
-    shared: &Shared,
-    path: &Path,
-    bytes: u64,
-) -> Result<Option<Arc<dyn File>>, WalError> {
-    let file = shared
-        .fs
-        .open(path, Open::Create)
-        .map_err(WalError::io("create", path))?;
-    file.allocate(bytes)
-        .map_err(WalError::io("allocate", path))?;
-    let zeros = vec![0; ZEROS_BYTES.min(bytes as usize)];
-    let mut offset = 0;
-    while offset < bytes {
-        if shared.state.lock().writer_ended {
-            return Ok(None);
-        }
-        let count = (bytes - offset).min(zeros.len() as u64);
-        let mut parts = [IoSlice::new(&zeros[..count as usize])];
-        sys::write_all_at(&*file, offset, &mut parts).map_err(WalError::io("write", path))?;
-        offset += count;
-        if offset.is_multiple_of(8 * ZEROS_BYTES as u64) || offset == bytes {
-            file.sync().map_err(WalError::io("sync", path))?;
-        }
+impl Preparing {
+    /// One piece more.
+    fn go_on(mut self, shared: &Shared, bytes: u64) -> Result<Preparing, WalError> {
+        debug_assert!(self.zeros < bytes && bytes <= shared.options.segment_bytes);
+        let zeros = vec![0; PIECE_BYTES.min(bytes - self.zeros) as usize];
+        let mut parts = [IoSlice::new(&zeros)];
+        sys::write_all_at(&*self.file, self.zeros, &mut parts)
+            .map_err(WalError::io("write", &self.path))?;
+        self.file.sync().map_err(WalError::io("sync", &self.path))?;
+        self.zeros += zeros.len() as u64;
+        Ok(self)
     }
-    Ok(Some(file))
 }

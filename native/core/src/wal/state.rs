@@ -106,6 +106,8 @@ pub struct State {
     pub segments: BTreeMap<u64, SegmentEntry>,
     pub retired: VecDeque<Arc<Segment>>,
     pub spares: Vec<Spare>,
+    /// Threads only: the writer waits for one.
+    pub spare_wanted: bool,
     pub resident: VecDeque<Resident>,
     pub resident_bytes: usize,
     pub disk_full: bool,

@@ -12,6 +12,8 @@ use super::writer::Turn;
 
 /// After so long without work the last frame is covered by a mark.
 const IDLE: Duration = Duration::from_millis(50);
+/// Between two pieces of a file that is prepared or given back, while nobody waits for it.
+const REST: Duration = Duration::from_millis(6);
 /// While the disk is full, so often is space looked for.
 const FULL_RETRY: Duration = Duration::from_millis(250);
 
@@ -61,6 +63,7 @@ fn write(shared: &Shared) -> Result<(), WalError> {
             Turn::Idle if draining => true,
             Turn::Blocked => {
                 if state.spares.is_empty() {
+                    state.spare_wanted = true;
                     shared.wake_spares.notify_all();
                     shared.wake_writer.wait_for(&mut state, IDLE);
                 }
@@ -77,10 +80,20 @@ fn write(shared: &Shared) -> Result<(), WalError> {
 
 fn prepare(shared: &Shared) -> Result<(), WalError> {
     loop {
-        let done = shared.spares.lock().turn(shared)?;
+        let (done, amid) = {
+            let mut spares = shared.spares.lock();
+            (spares.turn(shared)?, spares.is_amid())
+        };
         let mut state = shared.state.lock();
-        if state.writer_ended || state.failure.is_some() {
+        if state.failure.is_some() {
             return Ok(());
+        }
+        if state.writer_ended {
+            drop(state);
+            return shared.spares.lock().abandon(shared);
+        }
+        if done && amid && state.retired.is_empty() && !state.spare_wanted {
+            shared.wake_spares.wait_for(&mut state, REST);
         }
         if done {
             continue;
