@@ -13,6 +13,8 @@ const ENTRY_BYTES = 64;
 class Bench {
   readonly sent: { to: number; messages: string[]; tail: string }[] = [];
   readonly lost: number[] = [];
+  /** The tails as they were given, and who is to be told that they have left. */
+  readonly tails: { part: Uint8Array; gone: (() => void) | undefined }[] = [];
   readonly tags = new Tags();
   readonly fetched: { from: number; to: number; tag: number }[] = [];
   readonly outbox: Outbox;
@@ -22,7 +24,12 @@ class Bench {
   up = true;
 
   constructor() {
-    const network = { send: (to: number, frame: Uint8Array, tail: Uint8Array[]) => this.#send(to, frame, tail) };
+    const network = {
+      send: (to: number, frame: Uint8Array, tail: Uint8Array[], gone?: () => void) => {
+        for (const part of tail) this.tails.push({ part, gone });
+        return this.#send(to, frame, tail);
+      },
+    };
     const log = {
       readTail: (_: number, from: number, to: number, __: number, out: Uint8Array, at: number) => {
         if (from < this.memoryFrom) return 0;
@@ -126,4 +133,30 @@ test('a frame that finds no way is a loss for whoever had appends in it, and for
   b.outbox.add(b.source, [heartbeat(2), append(3, 1, 1)]);
   b.outbox.flush();
   assert.deepEqual(b.lost, [3]);
+});
+
+test('memory for what comes from disk is used again, and not before the network is done with it', () => {
+  const bench = new Bench();
+  bench.memoryFrom = 100;
+  const readOne = (first: number): void => {
+    bench.outbox.add(bench.source, [append(2, first, first)]);
+    bench.answer();
+    bench.outbox.flush();
+  };
+  for (const first of [1, 2]) readOne(first);
+  const [one, two] = bench.tails;
+  assert.notEqual(one?.part.buffer, two?.part.buffer);
+  assert.deepEqual(
+    [one?.part, two?.part],
+    [bench.bytes(1, 1), bench.bytes(2, 2)].map((bytes) => new Uint8Array(bytes)),
+  );
+  one?.gone?.();
+  readOne(3);
+  assert.equal(bench.tails[2]?.part.buffer, one?.part.buffer);
+  assert.deepEqual(two?.part, new Uint8Array(bench.bytes(2, 2)));
+  bench.up = false; // dropped, so nobody tells of it
+  readOne(4);
+  bench.up = true;
+  readOne(5);
+  assert.equal(bench.tails[4]?.part.buffer, bench.tails[3]?.part.buffer);
 });

@@ -29,6 +29,21 @@ test('two replicas connect, exchange hellos and frames in both directions, in or
   await closeAll(a, b);
 });
 
+test('it is told when a tail has left, and when it never will', async () => {
+  const [a, b] = [place(1), place(2)];
+  await meet(a, b);
+  await Promise.all([a.host.connected(2), b.host.connected(1)]);
+  await new Promise<void>((left) => {
+    assert.ok(a.network.send(2, forward(0, 'onetwo'), [Buffer.from('one'), Buffer.from('two')], left));
+    a.network.flush();
+  });
+  await new Promise<void>((never) => {
+    assert.ok(a.network.send(2, forward(1, 'three'), [Buffer.from('three')], never));
+    a.network.disconnect(2);
+  });
+  await closeAll(a, b);
+});
+
 test('frames of every size up to the limit arrive whole', async () => {
   const [a, b] = [place(1, undefined, 1 << 26), place(2)];
   await meet(a, b);

@@ -6,6 +6,10 @@ import type { Network } from '../transport/network.js';
 import type { Tags } from './tags.js';
 
 const ARENA_BYTES = 1024 * 1024;
+// What comes from disk for a follower far behind is copied into buffers that are used again: new ones would have the heap
+// collected several times a second, while clients wait. A longer append gets its own.
+const POOLED_BYTES = 256 * 1024;
+const POOLED_MAX = 8;
 const HEAD_ROOM_BYTES = PEER_PREFIX_BYTES + 64;
 
 /** What the outbox asks of the group whose messages it carries. */
@@ -22,6 +26,8 @@ interface Lane {
   messages: OutgoingMessage[];
   tail: Uint8Array[];
   tailBytes: number;
+  /** Buffers of the pool, in `tail`. */
+  pooled: Uint8Array[];
   /** Sources with appends in `messages`. */
   readonly sources: Set<AppendSource>;
   /** Appends that wait for the one in front of them, whose bytes are being read from disk. null: none is. */
@@ -41,6 +47,7 @@ export class Outbox {
   readonly #busy = new Set<ReplicaId>();
   #arena: Uint8Array<ArrayBuffer> = new Uint8Array(ARENA_BYTES);
   #used = 0;
+  readonly #pool: Uint8Array[] = [];
   #last: { group: number; from: number; to: number; bytes: Uint8Array } | null = null;
 
   constructor(network: Network, log: LogStore, tags: Tags) {
@@ -70,7 +77,7 @@ export class Outbox {
   #lane(id: ReplicaId): Lane {
     let lane = this.#lanes.get(id);
     if (lane === undefined) {
-      lane = { messages: [], tail: [], tailBytes: 0, sources: new Set(), waiting: null };
+      lane = { messages: [], tail: [], tailBytes: 0, pooled: [], sources: new Set(), waiting: null };
       this.#lanes.set(id, lane);
     }
     return lane;
@@ -82,12 +89,21 @@ export class Outbox {
     else this.#put(lane, source.group, append, bytes, source);
   }
 
-  #put(lane: Lane, group: number, message: Message, bytes: Uint8Array | null, source?: AppendSource): void {
+  /** @param pooled - that `bytes` lie in */
+  #put(
+    lane: Lane,
+    group: number,
+    message: Message,
+    bytes: Uint8Array | null,
+    source?: AppendSource,
+    pooled: Uint8Array | null = null,
+  ): void {
     const recordBytes = bytes?.length ?? 0;
     const head = HEAD_ROOM_BYTES + (lane.messages.length + 1) * RAFT_MESSAGE_BYTES;
     if (head + lane.tailBytes + recordBytes > LIMITS.peerFrameBytesMax) this.#send(message.to, lane);
     lane.messages.push({ group, message, recordBytes });
     if (bytes !== null) lane.tail.push(bytes);
+    if (pooled !== null) lane.pooled.push(pooled);
     lane.tailBytes += recordBytes;
     if (source !== undefined) lane.sources.add(source);
     this.#busy.add(message.to);
@@ -95,8 +111,14 @@ export class Outbox {
 
   #send(to: ReplicaId, lane: Lane): void {
     if (lane.messages.length === 0) return;
-    const sent = this.#network.send(to, encodeRaftFrame(lane.messages), lane.tail);
-    if (!sent) for (const source of lane.sources) source.onLost(to);
+    const { pooled } = lane;
+    const gone = pooled.length === 0 ? undefined : () => this.#giveBack(pooled);
+    const sent = this.#network.send(to, encodeRaftFrame(lane.messages), lane.tail, gone);
+    if (!sent) {
+      gone?.();
+      for (const source of lane.sources) source.onLost(to);
+    }
+    lane.pooled = [];
     lane.messages = [];
     lane.tail = [];
     lane.tailBytes = 0;
@@ -121,6 +143,10 @@ export class Outbox {
     }
   }
 
+  #giveBack(buffers: readonly Uint8Array[]): void {
+    for (const buffer of buffers) if (this.#pool.length < POOLED_MAX) this.#pool.push(buffer);
+  }
+
   // SAFETY: bytes that come later than the message that named them.
   // Claim:   an append carries exactly the entries that its leader held, in that term, at [index + 1, last].
   // Why:     the storage checks every record's checksum, and only whole records; the follower checks that indexes and
@@ -138,7 +164,11 @@ export class Outbox {
         source.onLost(append.to);
         return;
       }
-      this.#put(lane, source.group, append, slab.slice(start, end), source);
+      const buffer = end - start > POOLED_BYTES ? null : (this.#pool.pop() ?? new Uint8Array(POOLED_BYTES));
+      const lent = slab.subarray(start, end);
+      buffer?.set(lent);
+      const bytes = buffer === null ? lent.slice() : buffer.subarray(0, lent.length);
+      this.#put(lane, source.group, append, bytes, source, buffer);
       for (const next of waiting) {
         if (!next.source.mayStillSend(next.append, next.epoch)) continue;
         if (lane.waiting === null) this.#append(lane, next.source, next.append);

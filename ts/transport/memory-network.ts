@@ -226,13 +226,14 @@ export class MemoryNetwork implements Network {
     this.#hub.join(this);
   }
 
-  send(to: ReplicaId, sealed: Uint8Array, tail: readonly Uint8Array[]): boolean {
+  send(to: ReplicaId, sealed: Uint8Array, tail: readonly Uint8Array[], gone?: () => void): boolean {
     const frame = Buffer.concat([sealed, ...tail]);
     const taken = this.#connected.has(to) && this.#hub.transmit(this, to, frame);
     if (!taken) this.#counts.dropped++;
     else {
       this.#counts.sentFrames++;
       this.#counts.sentBytes += frame.length;
+      gone?.();
     }
     return taken;
   }

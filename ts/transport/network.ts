@@ -42,11 +42,12 @@ export interface Network {
   /** Listens and begins to connect. @throws EraftError ERAFT_PORT_IN_USE, ERAFT_IO, ERAFT_CONFIG */
   start(host: NetworkHost): Promise<void>;
   /**
-   * Queues one frame: `sealed` is prefix and head, `tail` its raw bytes. Both belong to the network from now on.
+   * Queues one frame: `sealed` is prefix and head, `tail` its raw bytes. Both belong to the network from now on, until `gone`:
+   * called once, when the last byte of `tail` has left or never will. Not called for a frame that was dropped.
    *
    * @returns false when it was dropped: no connection, or the queue of this peer is full
    */
-  send(to: ReplicaId, sealed: Uint8Array, tail: readonly Uint8Array[]): boolean;
+  send(to: ReplicaId, sealed: Uint8Array, tail: readonly Uint8Array[], gone?: () => void): boolean;
   /** Writes what was queued since the last flush, in one system call for each peer. */
   flush(): void;
   /** Says hello again to everybody: something in it has changed. */

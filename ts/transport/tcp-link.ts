@@ -67,8 +67,9 @@ export class TcpLink {
   }
 
   /** Queues a frame; `flush` writes all that was queued in one go. */
-  send(sealed: Uint8Array, tail: readonly Uint8Array[]): void {
+  send(sealed: Uint8Array, tail: readonly Uint8Array[], gone?: () => void): void {
     if (this.#closed) return;
+    const last = tail.at(-1);
     if (!this.#corked) {
       this.#corked = true;
       this.socket.cork();
@@ -76,7 +77,7 @@ export class TcpLink {
     this.socket.write(sealed);
     this.sentBytes += sealed.length;
     for (const part of tail) {
-      this.socket.write(part);
+      this.socket.write(part, part === last ? gone : undefined);
       this.sentBytes += part.length;
     }
     this.sentFrames++;

@@ -85,14 +85,14 @@ export class TcpNetwork implements Network {
     if (peer !== undefined) peer.address = parseHostPort(address);
   }
 
-  send(to: ReplicaId, sealed: Uint8Array, tail: readonly Uint8Array[]): boolean {
+  send(to: ReplicaId, sealed: Uint8Array, tail: readonly Uint8Array[], gone?: () => void): boolean {
     const peer = this.#peers.get(to);
     const link = peer?.outbound;
     if (peer === undefined || link === undefined || !link.open || link.queuedBytes > this.#options.queueBytesMax) {
       if (peer !== undefined) peer.dropped++;
       return false;
     }
-    link.send(sealed, tail);
+    link.send(sealed, tail, gone);
     this.#dirty.add(link);
     return true;
   }
