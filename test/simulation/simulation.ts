@@ -207,6 +207,8 @@ export class Simulation implements Stage {
       replica.resume();
       if (this.#abandoned.includes(replica)) this.task(() => replica.crash());
       else if (replica.node === null) this.#start(replica);
+      // The power may have gone in an operation of a snapshot, which does not end the replica: it would never notice.
+      else if (this.#excuses.needsCrash(replica)) this.fell(replica, 'power', 1);
     }
   }
 
