@@ -16,6 +16,7 @@ use super::lock::FolderLock;
 use super::options::Options;
 use super::queues::Queues;
 use super::reads::ReadQueue;
+use super::removed::Stopping;
 use super::snapshots::Snapshots;
 use super::upkeep::Upkeep;
 use crate::store::{Applied, Store, StoreError};
@@ -205,6 +206,7 @@ pub(crate) struct Core {
     pub reading: ReadQueue,
     pub upkeep: Upkeep,
     pub snapshots: Snapshots,
+    pub removed: Stopping,
     /// The store cannot write for want of space: apply waits and tries again.
     pub store_full: AtomicBool,
     pub stopping: AtomicBool,
@@ -235,6 +237,7 @@ impl Core {
             reading: ReadQueue::default(),
             upkeep: Upkeep::default(),
             snapshots: Snapshots::default(),
+            removed: Stopping::default(),
             store_full: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             failure: OnceLock::new(),
@@ -299,6 +302,7 @@ impl Core {
         self.reading.interrupt();
         self.upkeep.interrupt();
         self.snapshots.interrupt();
+        self.removed.interrupt();
         self.listeners.for_each(|queues| {
             queues.interrupt();
             queues.wake();

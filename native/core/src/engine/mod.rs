@@ -5,8 +5,8 @@
 //! Not:  which entries are committed or who leads (`ts/raft`, `ts/host`); any N-API (`native/binding`).
 //! May import: `wal`, `store`, `snapshot`, `command`, `record`, `sys`.
 //!
-//! Threads (none in stepped mode): the log's own, one that applies, some that read, one for upkeep, one for snapshots. A panic in any of
-//! them ends the engine with an error, never the process. Start at `attachment.rs`, which is what the border calls.
+//! Threads (none in stepped mode): the log's own, one that applies, some that read, one for upkeep, one for snapshots, one for
+//! removed files. A panic in any of them ends the engine with an error, never the process. Start at `attachment.rs`, which is what the border calls.
 
 mod apply;
 mod attachment;
@@ -21,6 +21,7 @@ mod open;
 mod options;
 mod queues;
 mod reads;
+mod removed;
 mod restore;
 mod rot;
 mod snapshots;
@@ -232,6 +233,9 @@ fn start_threads(core: &Arc<Core>) -> Result<Vec<JoinHandle<()>>, EngineError> {
         ("eraft-upkeep".to_owned(), upkeep::run),
         ("eraft-snapshot".to_owned(), snapshots::run),
     ];
+    if core.options.memory.is_none() {
+        bodies.push(("eraft-removed".to_owned(), removed::run));
+    }
     bodies.extend(
         (0..core.options.read_threads).map(|n| (format!("eraft-read-{n}"), reads::run as Body)),
     );

@@ -264,7 +264,7 @@ fn tidy(core: &Core) {
     }
 }
 
-fn folder(dir: &Path) -> PathBuf {
+pub(super) fn folder(dir: &Path) -> PathBuf {
     dir.join(SNAPSHOT_FOLDER)
 }
 
