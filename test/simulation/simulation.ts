@@ -208,7 +208,7 @@ export class Simulation implements Stage {
       if (this.#abandoned.includes(replica)) this.task(() => replica.crash());
       else if (replica.node === null) this.#start(replica);
       // The power may have gone in an operation of a snapshot, which does not end the replica: it would never notice.
-      else if (this.#excuses.needsCrash(replica)) this.fell(replica, 'power', 1);
+      else if (this.#excuses.needsCrash(replica)) this.fell(replica, 'power', RESTART_MS);
     }
   }
 
