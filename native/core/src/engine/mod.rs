@@ -6,7 +6,8 @@
 //! May import: `wal`, `store`, `snapshot`, `command`, `record`, `sys`.
 //!
 //! Threads (none in stepped mode): the log's own, one that applies, some that read, one for upkeep, one for snapshots, one for
-//! removed files. A panic in any of them ends the engine with an error, never the process. Start at `attachment.rs`, which is what the border calls.
+//! removed files. A panic in any of them ends the engine with an error, never the process. Start at `attachment.rs`, which is
+//! what the border calls.
 
 mod apply;
 mod attachment;

@@ -1,8 +1,7 @@
 //! Large files that were removed go back to the file system in pieces.
 //!
-//! RocksDB removes the files that a compaction has read, 64 MiB each, and a snapshot goes when there is a newer one. To free a
-//! file takes the file system 20 ms for 64 MiB (ext4), and every write to it waits meanwhile, those of the log and of
-//! other replicas on the machine included. So large files are held open here: whoever removes one removes its name, and the
+//! RocksDB removes the files that a compaction has read, 64 MiB each, and a snapshot goes when there is a newer one. What that
+//! costs at once is told in `sys/shrinking.rs`. So large files are held open here: whoever removes one removes its name, and the
 //! bytes go as `Removed` shortens it.
 //!
 //! SAFETY: a file that is in use is shortened.
@@ -13,7 +12,7 @@
 //! Rests:   the log's own segments are not held here (`wal/spares.rs`).
 //! Checked: below.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -24,12 +23,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::core::Core;
 use super::snapshots;
+use crate::sys::{PIECE_BYTES, Shrinking};
 
 /// How often to look for new files, and for removed ones.
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two pieces.
 const REST: Duration = Duration::from_millis(6);
-const PIECE_BYTES: u64 = 1 << 20;
 /// Smaller files take no time to speak of.
 const LARGE_BYTES: u64 = 8 * PIECE_BYTES;
 /// Descriptors that this takes at most.
@@ -58,9 +57,9 @@ pub(crate) fn run(core: &Core) {
         if removed.shrinking.is_empty() {
             removed.look();
         }
-        let amid = removed.give_back();
+        let amid = removed.shrinking.give_back();
         if core.store_full.load(Ordering::Relaxed) {
-            removed.shrinking.clear();
+            removed.shrinking.keep_newest(0);
         }
         let mut held = core.removed.lock.lock();
         if !core.stopped() {
@@ -74,8 +73,7 @@ pub(crate) fn run(core: &Core) {
 struct Removed {
     folders: Vec<PathBuf>,
     held: HashMap<PathBuf, File>,
-    /// Without a name, and how long each still is.
-    shrinking: VecDeque<(File, u64)>,
+    shrinking: Shrinking<File>,
 }
 
 impl Removed {
@@ -83,7 +81,7 @@ impl Removed {
         Removed {
             folders,
             held: HashMap::new(),
-            shrinking: VecDeque::new(),
+            shrinking: Shrinking::new(File::set_len),
         }
     }
 
@@ -95,11 +93,9 @@ impl Removed {
             .collect();
         for (_, file) in gone {
             let bytes = file.metadata().map_or(0, |of| of.len());
-            self.shrinking.push_back((file, bytes));
+            self.shrinking.push(file, bytes);
         }
-        while self.shrinking.len() > WAITING_MAX {
-            self.shrinking.pop_front();
-        }
+        self.shrinking.keep_newest(WAITING_MAX);
         for folder in self.folders.clone() {
             self.hold(&folder);
         }
@@ -122,19 +118,6 @@ impl Removed {
                 self.held.insert(path, file);
             }
         }
-    }
-
-    /// A piece. False: nothing is left.
-    fn give_back(&mut self) -> bool {
-        let Some((file, bytes)) = self.shrinking.front_mut() else {
-            return false;
-        };
-        *bytes = bytes.saturating_sub(PIECE_BYTES);
-        // What cannot be shortened goes when it is closed.
-        if *bytes == 0 || file.set_len(*bytes).is_err() {
-            self.shrinking.pop_front();
-        }
-        true
     }
 }
 
@@ -162,14 +145,14 @@ mod tests {
         fs::remove_file(&large).unwrap();
         fs::rename(&link, dir.path().join("x").with_extension("tiny")).unwrap();
         removed.look();
-        assert!(!removed.give_back());
+        assert!(!removed.shrinking.give_back());
         assert_eq!(bytes(), LARGE_BYTES, "it has another name");
 
         fs::remove_file(dir.path().join("x.tiny")).unwrap();
         removed.look();
-        assert!(removed.give_back());
+        assert!(removed.shrinking.give_back());
         assert_eq!(bytes(), LARGE_BYTES - PIECE_BYTES);
-        while removed.give_back() {}
+        while removed.shrinking.give_back() {}
         assert!(bytes() <= PIECE_BYTES && !dir.path().join("x.tiny").exists());
         removed.look();
         assert!(removed.held.is_empty() && removed.shrinking.is_empty());

@@ -11,6 +11,7 @@
 mod memory;
 mod memory_state;
 mod real;
+mod shrinking;
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use memory::{Fault, MemoryFileSystem};
 pub(crate) use memory_state::Random;
 pub use real::RealFileSystem;
+pub(crate) use shrinking::{PIECE_BYTES, Shrinking};
 
 /// How `FileSystem::open` opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! and no append can meet a full disk. A recycled file keeps its old bytes: they never validate, since frames carry the
 //! segment's number and the salt of the opening.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,25 +12,19 @@ use std::sync::atomic::Ordering;
 use super::WalError;
 use super::shared::{Shared, spare_path, temporary_path};
 use super::state::{Segment, Spare};
-use crate::sys::{self, File, Open};
+use crate::sys::{self, File, Open, PIECE_BYTES, Shrinking};
 
 /// Numbers the prepared files.
 pub struct Spares {
     /// Of the last one; never used twice in a life, so that a removed name cannot meet a new one.
     number: u64,
-    /// Files that have no name any more, and how long they still are.
-    shrinking: VecDeque<(Arc<dyn File>, u64)>,
+    shrinking: Shrinking<Arc<dyn File>>,
     preparing: Option<Preparing>,
 }
 
 /// While one waits for the next rotation, a segment that nobody needs any more is kept as another: a log that grows and is cut
 /// at the same pace then goes round among the same files, and zeroes and removes none.
 pub const SPARES_KEPT: usize = 2;
-
-/// A file is zeroed and synced, and a removed one given back to the file system, in such pieces, so that the log's own syncs
-/// do not wait for it. A whole segment given back takes 20 ms (ext4), and writes to all files wait meanwhile; replicas on one
-/// machine cut their logs at the same time and even wait for each other's.
-const PIECE_BYTES: u64 = 1 << 20;
 
 /// What becomes a spare. Its name is the last that was given.
 struct Preparing {
@@ -46,7 +39,7 @@ impl Spares {
     pub fn after(number: u64) -> Spares {
         Spares {
             number,
-            shrinking: VecDeque::new(),
+            shrinking: Shrinking::new(|file, bytes| file.set_len(bytes)),
             preparing: None,
         }
     }
@@ -71,21 +64,8 @@ impl Spares {
                 .recycle(shared, segment, spares < SPARES_KEPT)
                 .map(|()| true),
             None if spares == 0 => self.prepare(shared),
-            None => Ok(self.give_back()),
+            None => Ok(self.shrinking.give_back()),
         }
-    }
-
-    /// False: there is nothing.
-    fn give_back(&mut self) -> bool {
-        let Some((file, bytes)) = self.shrinking.front_mut() else {
-            return false;
-        };
-        *bytes = bytes.saturating_sub(PIECE_BYTES);
-        // What cannot be shortened goes at once, when it is closed.
-        if *bytes == 0 || file.set_len(*bytes).is_err() {
-            self.shrinking.pop_front();
-        }
-        true
     }
 
     fn recycle(
@@ -104,7 +84,7 @@ impl Spares {
                 .map_err(WalError::io("remove", &segment.path))?;
             let bytes = segment.bytes.load(Ordering::Relaxed);
             if free && bytes > PIECE_BYTES {
-                self.shrinking.push_back((segment.file.clone(), bytes));
+                self.shrinking.push(segment.file.clone(), bytes);
             }
             return Ok(());
         }
@@ -187,7 +167,7 @@ impl Spares {
     /// True: there may be space now.
     fn meet_full_disk(&mut self, shared: &Shared) -> bool {
         if !self.shrinking.is_empty() {
-            self.shrinking.clear(); // all of it at once
+            self.shrinking.keep_newest(0);
             return true;
         }
         let news = !std::mem::replace(&mut shared.state.lock().disk_full, true);
