@@ -37,6 +37,15 @@ test('it is told when a tail has left, and when it never will', async () => {
     assert.ok(a.network.send(2, forward(0, 'onetwo'), [Buffer.from('one'), Buffer.from('two')], left));
     a.network.flush();
   });
+  const twice = Buffer.from('twice');
+  let told = 0;
+  assert.ok(a.network.send(2, forward(2, 'twicetwice'), [twice, twice], () => told++));
+  a.network.flush();
+  await new Promise<void>((left) => {
+    assert.ok(a.network.send(2, forward(3, 'after'), [Buffer.from('after')], left));
+    a.network.flush();
+  });
+  assert.equal(told, 1);
   await new Promise<void>((never) => {
     assert.ok(a.network.send(2, forward(1, 'three'), [Buffer.from('three')], never));
     a.network.disconnect(2);

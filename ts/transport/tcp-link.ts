@@ -69,15 +69,14 @@ export class TcpLink {
   /** Queues a frame; `flush` writes all that was queued in one go. */
   send(sealed: Uint8Array, tail: readonly Uint8Array[], gone?: () => void): void {
     if (this.#closed) return;
-    const last = tail.at(-1);
     if (!this.#corked) {
       this.#corked = true;
       this.socket.cork();
     }
     this.socket.write(sealed);
     this.sentBytes += sealed.length;
-    for (const part of tail) {
-      this.socket.write(part, part === last ? gone : undefined);
+    for (const [i, part] of tail.entries()) {
+      this.socket.write(part, i === tail.length - 1 ? gone : undefined);
       this.sentBytes += part.length;
     }
     this.sentFrames++;
