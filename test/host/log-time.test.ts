@@ -62,7 +62,7 @@ test('a leader begins where its log ends', () => {
   assert.equal(timeOfFirstRecord(RECOVERY), 7_000);
 });
 
-test('a leader whose damaged log was begun anew does not begin before the bound that it has for its time', () => {
+test('so does one whose log was damaged, and begins anew where its store ends', () => {
   const damaged = { description: '', maybeIndex: 20, maybeTerm: 3, maybeVote: 0, known: true, storeAhead: false };
   assert.equal(timeOfFirstRecord({ ...RECOVERY, damaged }), 7_000);
 });

@@ -89,7 +89,6 @@ export class Group<W> implements AppendSource {
   readonly #commitNews: CommitNews;
   #listener: GroupListener<W> | null = null;
   #end: LogEnd;
-  readonly #timeLeast: number; // of a record made here
   #ticket = 0; // of the last write
   #blocked: Ready | null = null; // its write found the queue of the storage full
   #confAt = 0; // of this leadership: its last record that must commit before a (further) conf record
@@ -127,12 +126,10 @@ export class Group<W> implements AppendSource {
       },
     );
     this.applier = new Applier(options.machine, this.group, recovery.appliedIndex, limits, options.clock, options.wake);
-    this.#timeLeast = recovery.lastTime;
     this.#end = {
       index: recovery.lastIndex,
       term: this.node.termAt(recovery.lastIndex),
-      // A damaged log that was begun anew does not know when its last entry was, and has a bound from above: #timeLeast.
-      time: recovery.damaged !== undefined && recovery.lastIndex === recovery.compactedIndex ? 0 : recovery.lastTime,
+      time: recovery.lastTime,
       // A log without records tells 0, which stands for "no entry" and "no session" everywhere else.
       nextRevision: Math.max(FIRST_REVISION, recovery.nextRevision),
     };
@@ -348,7 +345,7 @@ export class Group<W> implements AppendSource {
   /** Fills in the header. The entry is the log's last from now on, as a leader only ever appends. */
   #seal(entry: Entry, kind: number, { slab, start, end, commands }: Gathered<W>): void {
     const { index, term } = entry;
-    const time = this.#logClock.next(Math.max(this.#end.time, this.#timeLeast));
+    const time = this.#logClock.next(this.#end.time);
     const firstRevision = this.#end.nextRevision;
     const { log } = this.#options;
     const sealedEnd = log.seal(slab.bytes, start, end, kind, this.group, index, term, time, firstRevision, commands);

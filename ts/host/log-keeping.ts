@@ -1,9 +1,6 @@
 import type { RaftNode } from '../raft/raft-node.js';
 import type { ReplicaLimits } from './options.js';
 
-/** The record that is kept though it is applied and flushed. */
-const LAST_APPLIED = 1;
-
 /** What is known where it is decided how much of the log stays. */
 export interface LogKept {
   readonly node: Pick<RaftNode, 'truncatable' | 'firstIndex' | 'lastIndex' | 'logBytes' | 'startOfLast'>;
@@ -25,8 +22,6 @@ export interface LogKept {
  *          member still needs only when the log has grown over its limit, and then that member gets a snapshot, which is
  *          of an index at or behind the cut. The log behind a snapshot that is on its way stays until its follower goes
  *          on from there, up to twice the limit: beyond it, that follower begins again with a newer one.
- *          Of what is flushed the last record stays: a snapshot of the present tells when it was, and nothing else does after
- *          a restart. Without it, a leader that commits nothing until a follower has its snapshot would never make one.
  * Rests:   `node.truncatable`; the engine refuses to pass the flushed index, too.
  * Checked: test/host/log-keeping.test.ts; test/kv/snapshots.test.ts, the data folder stays bounded.
  */
@@ -44,7 +39,7 @@ export function cutTo({ node, limits, flushed, keepsLogFrom, requested }: LogKep
   }
   const farTooLong = isOver(logBytes, 2 * maxLogBytes) || isOver(entries, 2 * maxLogEntries);
   if (!farTooLong) to = Math.min(to, keepsLogFrom);
-  return Math.min(to, flushed - LAST_APPLIED);
+  return Math.min(to, flushed);
 }
 
 /** Is the log so long that only the store's flush stands in the way of cutting it? */

@@ -28,9 +28,8 @@ const NO_CONF = new Uint8Array(0);
 export interface SnapshotStore {
   /**
    * Has a snapshot made of what is applied now, without stopping anything. Answered without bytes when it is durable and
-   * `latest` tells of it, or when the latest one is of the present already. One at a time: else ERAFT_OVERLOADED; that also,
-   * rarely, when the log has just let go of the last applied record: ask again when another is applied. ERAFT_BAD_REQUEST when
-   * nothing is applied; ERAFT_DISK_FULL and ERAFT_IO leave nothing behind.
+   * `latest` tells of it, or when the latest one is of the present already. One at a time: else ERAFT_OVERLOADED.
+   * ERAFT_BAD_REQUEST when nothing is applied; ERAFT_DISK_FULL and ERAFT_IO leave nothing behind.
    */
   create(group: number, tag: number): void;
   /**

@@ -74,9 +74,10 @@ fn it_replaces_state_sessions_and_log() {
     assert_eq!(digest(&again), digest(&leader));
 }
 
-/// What was written behind the snapshot is lost with its revisions: a leader gives the same entries again.
+/// What was written behind the snapshot is lost with its revisions and times: a leader gives the same entries again.
+/// Also when it is repaired, and opened again, before it gets any.
 #[test]
-fn a_damaged_log_begins_behind_the_snapshot_with_its_revisions() {
+fn a_damaged_log_begins_behind_the_snapshot_with_its_revisions_and_times() {
     let mut anew = 0;
     for seed in 0..40 {
         let (from, to) = (disk_name("from"), disk_name("to"));
@@ -109,7 +110,18 @@ fn a_damaged_log_begins_behind_the_snapshot_with_its_revisions() {
             21 + behind,
             "seed {seed}: {group:?}"
         );
-        anew += u32::from(behind == 0 && !group.store_ahead);
+        if behind > 0 || group.store_ahead {
+            continue;
+        }
+        anew += 1;
+        assert_eq!(group.log.last_time, info.time, "seed {seed}");
+        held.set_repaired(GROUP).unwrap();
+        close(held);
+        let held = open(second(&to)).unwrap();
+        let log = &held.recovered()[0].log;
+        assert_eq!((&log.damage, log.last_index), (&None, 20), "seed {seed}");
+        let facts = (log.last_time, log.next_revision);
+        assert_eq!(facts, (info.time, 21), "seed {seed}: as it was repaired");
     }
     assert!(anew > 0);
 }

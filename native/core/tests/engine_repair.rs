@@ -4,12 +4,15 @@
 mod batches;
 #[path = "common/engines.rs"]
 mod engines;
+#[path = "common/snapshots.rs"]
+mod snapshots;
 
-use batches::{GROUP, Log, read_batch, read_result};
+use batches::{GROUP, Log, TIME, read_batch, read_result};
 use engines::{
     close, disk_name, frame, hard_state, memory, open, put, refusal, settle, submit, take_answers,
 };
 use eraft_core::engine::{Attachment, ErrorCode, Options, ReadOutcome, forget_memory, rot_memory};
+use snapshots::create;
 
 const ENTRIES: u64 = 40;
 
@@ -81,6 +84,14 @@ fn found(held: &Attachment) -> eraft_core::engine::GroupRecovery {
         term, group.applied.term,
         "the log has the entry that was applied last: {group:?}"
     );
+    if log.last_index == group.applied.index && log.last_index > 0 {
+        let facts = (log.last_time, log.next_revision);
+        assert_eq!(
+            facts,
+            (TIME + log.last_index, log.last_index + 1),
+            "{group:?}"
+        );
+    }
     group.clone()
 }
 
@@ -160,6 +171,36 @@ fn rot_anywhere_is_repaired_without_losing_what_is_applied() {
         forget_memory(&name);
     }
     assert!(ahead > 20, "{ahead}");
+}
+
+/// Also a leader that commits nothing before a follower has its snapshot can make one.
+#[test]
+fn a_log_of_which_nothing_is_left_knows_the_entry_that_was_applied_last() {
+    let mut nothing_left = 0;
+    for seed in 0..60 {
+        let name = disk_name("repair-empty");
+        lived(&name, ENTRIES, seed % 3 > 0);
+        let rot = rot_memory(&name, seed).unwrap();
+        let held = open(repairing(&name)).unwrap_or_else(|error| panic!("{rot}: {error}"));
+        let group = found(&held);
+        if !group.log.sizes.is_empty() {
+            drop(held);
+            forget_memory(&name);
+            continue;
+        }
+        nothing_left += 1;
+        held.set_repaired(GROUP).unwrap();
+        settle(&held);
+        close(held);
+        let held = open(memory(&name)).unwrap();
+        let again = found(&held);
+        assert_eq!((again.log.damage, again.log.sizes), (None, vec![]), "{rot}");
+        let made = create(&held);
+        assert_eq!((made.index, made.time), (ENTRIES, TIME + ENTRIES), "{rot}");
+        drop(held);
+        forget_memory(&name);
+    }
+    assert!(nothing_left > 20, "{nothing_left}");
 }
 
 /// Entries 8 to 10 of term 1 are replaced before they are committed; those in their place are applied, and in tables.

@@ -252,7 +252,7 @@ fn inspecting_tells_what_is_there_and_changes_nothing() {
     let told = inspect_files(&snapshot).unwrap();
     for fact in [
         r#"{"kind":"snapshot","version":1,"#,
-        r#""cluster":"07070707070707070707070707070707","group":1,"index":10,"term":3,"time":0,"revision":10,"nextRevision":11,"#,
+        r#""cluster":"07070707070707070707070707070707","group":1,"index":10,"term":3,"time":1010,"revision":10,"nextRevision":11,"#,
         r#""confIndex":4,"conf":"4142","#,
         r#""chunks":1,"rows":10,"#,
         r#""keys":9,"sessions":1,"#,

@@ -149,7 +149,7 @@ fn time_and_term_are_those_of_the_last_applied_record() {
     let info = create(&held);
     assert_eq!((info.index, info.term), (2, 5));
     close(held);
-    // Nothing is evaluated after the opening: the record itself is asked.
+    // Nothing is evaluated after the opening.
     memory_files(&name)
         .unwrap()
         .remove(&Path::new(FOLDER).join("0000000000000002-0000000000000005.snap"))

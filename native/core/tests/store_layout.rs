@@ -9,7 +9,7 @@ use eraft_core::store::{Store, StoreOptions};
 mod batches;
 #[path = "common/stores.rs"]
 mod stores;
-use batches::{Batch, GROUP, Log, views};
+use batches::{Batch, GROUP, Log, TIME, views};
 use stores::BLIND;
 
 type Raw = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -67,7 +67,7 @@ fn keys_and_values_have_their_documented_form() {
         ),
         (
             b"\0\0\0\x01\x01\0\0applied".to_vec(),
-            [&[1][..], &numbers(&[2, 4, 4])].concat(),
+            [&[1][..], &numbers(&[2, 4, TIME + 2, 4])].concat(),
         ),
         (b"\0\0\0\x01\x02\0\0h\0\0\0\0\0\0\0\x01".to_vec(), session),
         (

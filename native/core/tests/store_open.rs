@@ -9,7 +9,7 @@ use eraft_core::store::{Applied, Compression, Store, StoreError, StoreOptions};
 mod batches;
 #[path = "common/stores.rs"]
 mod stores;
-use batches::{Batch, GROUP, Log, views};
+use batches::{Batch, GROUP, Log, TIME, views};
 use stores::{BLIND, IDENTITY};
 
 fn open(path: &Path) -> Result<Store, StoreError> {
@@ -46,6 +46,7 @@ fn what_is_flushed_survives_and_the_rest_comes_from_the_log() {
         Applied {
             index: 1,
             term: 3,
+            time: TIME + 1,
             revision: 2
         }
     );
@@ -62,6 +63,7 @@ fn what_is_flushed_survives_and_the_rest_comes_from_the_log() {
         Applied {
             index: 1,
             term: 3,
+            time: TIME + 1,
             revision: 2
         }
     );

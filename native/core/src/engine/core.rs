@@ -36,16 +36,8 @@ pub(crate) struct Group {
     /// What the owner of the log allows to be forgotten; done as far as the store has flushed.
     pub truncatable: AtomicU64,
     durable: Mutex<DurableTail>,
-    facts: Mutex<Facts>,
-}
-
-/// What a snapshot says of a record beside what the store knows.
-#[derive(Default)]
-struct Facts {
-    /// Index, term and log time of a record that this group has: the last one that was looked at.
-    time: (u64, u64, u64),
     /// Index and ConfState, ascending: the latest one that is applied, and those that may be ahead of it.
-    confs: Vec<(u64, Vec<u8>)>,
+    confs: Mutex<Vec<(u64, Vec<u8>)>>,
 }
 
 /// Memberships that are saved and not applied yet, at most: a change waits for the one before it.
@@ -71,25 +63,14 @@ impl Group {
                 index: durable,
                 underway: Default::default(),
             }),
-            facts: Mutex::default(),
+            confs: Mutex::default(),
         }
-    }
-
-    /// Notes the log time of a record.
-    pub fn note_time(&self, index: u64, term: u64, time: u64) {
-        self.facts.lock().time = (index, term, time);
-    }
-
-    /// The log time of the record with this index and term, if it is the one that was noted.
-    pub fn time_of(&self, index: u64, term: u64) -> Option<u64> {
-        let (noted, of_term, time) = self.facts.lock().time;
-        ((noted, of_term) == (index, term)).then_some(time)
     }
 
     /// Notes a membership. One of the same index replaces the one before.
     pub fn note_conf(&self, index: u64, conf: Vec<u8>) {
         let applied = self.applied.load(Ordering::Acquire);
-        let confs = &mut self.facts.lock().confs;
+        let mut confs = self.confs.lock();
         confs.retain(|(known, _)| *known < index);
         confs.push((index, conf));
         while confs.len() > CONFS_MAX || confs.get(1).is_some_and(|(next, _)| *next <= applied) {
@@ -99,12 +80,12 @@ impl Group {
 
     /// The latest membership up to `index`.
     pub fn conf_at(&self, index: u64) -> Option<(u64, Vec<u8>)> {
-        let facts = self.facts.lock();
-        facts.confs.iter().rfind(|(of, _)| *of <= index).cloned()
+        let confs = self.confs.lock();
+        confs.iter().rfind(|(of, _)| *of <= index).cloned()
     }
 
     /// A snapshot has taken the place of everything; behind it the log holds entries up to `last`, or none.
-    pub fn installed(&self, applied: &Applied, time: u64, conf: Option<(u64, Vec<u8>)>, last: u64) {
+    pub fn installed(&self, applied: &Applied, conf: Option<(u64, Vec<u8>)>, last: u64) {
         {
             let mut tail = self.durable.lock();
             if last <= applied.index {
@@ -113,9 +94,8 @@ impl Group {
             }
             tail.index = tail.index.max(applied.index);
         }
-        self.note_time(applied.index, applied.term, time);
         {
-            let confs = &mut self.facts.lock().confs;
+            let mut confs = self.confs.lock();
             // Those of entries behind it stay with the entries.
             confs.retain(|(of, _)| *of > applied.index && *of <= last);
             confs.extend(conf);

@@ -5,7 +5,8 @@
 //! Why:     the store holds committed entries alone. If they go beyond what is left of the log, then the log begins anew
 //!          behind them, durably, before anybody sees it; what was left is a part of them. So it does if what is left has
 //!          another entry where they end: one that was replaced before it was committed, by a frame behind the damage. A log
-//!          with the same entry there agrees with them on all before (Raft's Log Matching).
+//!          with the same entry there agrees with them on all before (Raft's Log Matching). Where that entry is the log's last
+//!          and only its number is left, time and revision are of a log that had gone on: it begins anew as well.
 //! Rests:   `Wal::rebase`; a host that takes `Damaged` for what it is, and neither votes nor acknowledges before it has
 //!          everything back.
 //! Checked: tests/engine_repair.rs.
@@ -22,8 +23,7 @@ use crate::wal::{GroupState, Wal};
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Has the log of a damaged group begin behind what the store has flushed, where that is more than is left of the log, or
-/// not the same.
-/// Returns those groups. Blocks.
+/// not the same. Returns those groups. Blocks.
 ///
 /// @throws ERAFT_IO, ERAFT_DISK_FULL
 pub(super) fn begin_behind_store(
@@ -35,17 +35,17 @@ pub(super) fn begin_behind_store(
 ) -> Result<BTreeSet<u32>, EngineError> {
     let mut ahead = BTreeSet::new();
     for log in logs {
-        let Some(damage) = &log.damage else { continue };
-        let (applied, flushed) = (store.applied(log.group), store.flushed(log.group));
-        if flushed < log.compacted_index || term_at(log, flushed) == Some(applied.term) {
-            // Nothing is left behind it: what a log that has gone on says of revisions is no word about this entry.
-            if flushed == log.last_index && log.sizes.is_empty() {
-                log.next_revision = applied.revision + 1;
-            }
+        if log.damage.is_none() {
             continue;
         }
-        let time = log.last_time.max(damage.maybe_time);
-        let next_revision = applied.revision + 1;
+        let (applied, flushed) = (store.applied(log.group), store.flushed(log.group));
+        let (time, next_revision) = (applied.time, applied.revision + 1);
+        let holds = term_at(log, flushed) == Some(applied.term);
+        let tells =
+            flushed < log.last_index || (log.last_time, log.next_revision) == (time, next_revision);
+        if flushed == 0 || flushed < log.compacted_index || holds && tells {
+            continue;
+        }
         wal.rebase(log.group, flushed, applied.term, time, next_revision, None)
             .map_err(|error| failed(dir, ErrorCode::Io, &error.to_string()))
             .and_then(|ticket| await_durable(dir, wal, stepped, ticket))?;
@@ -55,7 +55,9 @@ pub(super) fn begin_behind_store(
         log.hard_state.commit = log.hard_state.commit.max(flushed);
         log.term_runs.clear();
         log.sizes.clear();
-        ahead.insert(log.group);
+        if !holds {
+            ahead.insert(log.group);
+        }
     }
     Ok(ahead)
 }

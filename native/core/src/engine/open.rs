@@ -107,8 +107,6 @@ fn follow(recovered: &GroupRecovery) -> Group {
     } = recovered.applied;
     let log = &recovered.log;
     let group = Group::new(log.group, index, revision, log.last_index);
-    let last_term = log.term_runs.last().map_or(log.compacted_term, |run| run.1);
-    group.note_time(log.last_index, last_term, log.last_time);
     if let Some((index, conf)) = &log.conf {
         group.note_conf(*index, conf.clone());
     }

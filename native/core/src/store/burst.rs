@@ -133,6 +133,7 @@ impl<'a> Burst<'a> {
         self.open.applied = Applied {
             index: header.index,
             term: header.term,
+            time: header.time,
             revision,
         };
         Ok(())

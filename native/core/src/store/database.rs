@@ -16,7 +16,7 @@ use super::{Applied, MemoryDisk, StoreError, StoreOptions};
 /// Of keys and values; docs/log-format.md.
 const FORMAT: u32 = 1;
 const APPLIED_VERSION: u8 = 1;
-const APPLIED_BYTES: usize = 25;
+const APPLIED_BYTES: usize = 33;
 /// On a disk in memory, the flush that makes as many unsorted files merges them.
 const MEMORY_FILES_MAX: usize = 4;
 
@@ -246,12 +246,13 @@ fn memory_full() -> StoreError {
     StoreError::DiskFull { what }
 }
 
-/// `| version u8 = 1 | index u64 LE | term u64 LE | revision u64 LE |`
+/// `| version u8 = 1 | index u64 LE | term u64 LE | log time u64 LE | revision u64 LE |`
 pub(super) fn encode_applied(applied: Applied) -> [u8; APPLIED_BYTES] {
     let mut value = [APPLIED_VERSION; APPLIED_BYTES];
     value[1..9].copy_from_slice(&applied.index.to_le_bytes());
     value[9..17].copy_from_slice(&applied.term.to_le_bytes());
-    value[17..25].copy_from_slice(&applied.revision.to_le_bytes());
+    value[17..25].copy_from_slice(&applied.time.to_le_bytes());
+    value[25..33].copy_from_slice(&applied.revision.to_le_bytes());
     value
 }
 
@@ -263,7 +264,8 @@ pub(super) fn decode_applied(value: &[u8]) -> Result<Applied, StoreError> {
     Ok(Applied {
         index: number(1),
         term: number(9),
-        revision: number(17),
+        time: number(17),
+        revision: number(25),
     })
 }
 

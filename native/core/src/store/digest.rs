@@ -2,7 +2,7 @@
 //!
 //! SAFETY: replicas that have applied the same records have the same digest, and only those.
 //! Claim:   the digest follows from the log up to the applied index; another byte anywhere gives another digest.
-//! Why:     it covers every row of the group: applied index, term and revision, sessions, their stored results, data. Each
+//! Why:     it covers every row of the group: applied index, term, log time and revision, sessions, their stored results, data. Each
 //!          of them follows from the log, however it is cut into bursts. Not covered are the group's number, which is a part
 //!          of every key, and the store's identity, which belongs to group 0 and says which replica this is. Both hashes map
 //!          different states to different states when they take one byte, so that one differing byte is never lost.

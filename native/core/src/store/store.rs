@@ -38,11 +38,13 @@ use super::views::Views;
 use super::{StoreError, StoreOptions};
 use crate::record::RecordView;
 
-/// How far a group is applied. `revision` is the last one that any applied record has taken.
+/// How far a group is applied: index, term and log time (ms) of the last record. `revision` is the last one that any applied
+/// record has taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     pub index: u64,
     pub term: u64,
+    pub time: u64,
     pub revision: u64,
 }
 

@@ -23,7 +23,7 @@ use crate::sys::{self, FileSystem};
 const MAGIC: u32 = u32::from_le_bytes(*b"eDMG");
 const VERSION: u32 = 1;
 const HEAD_BYTES: usize = 72;
-const GROUP_BYTES: usize = 104;
+const GROUP_BYTES: usize = 96;
 /// Of one text: more is cut off.
 const TEXT_CHARS_MAX: usize = 1024;
 
@@ -227,10 +227,9 @@ impl GroupNote {
         for (place, value) in [index, term, time, next_revision].iter().enumerate() {
             put_u64(bytes, 48 + 8 * place, *value);
         }
-        put_u64(bytes, 80, self.damage.maybe_time);
         if let Some((index, conf)) = &self.conf {
-            put_u64(bytes, 88, *index);
-            put_u32(bytes, 96, conf.len() as u32);
+            put_u64(bytes, 80, *index);
+            put_u32(bytes, 88, conf.len() as u32);
         }
         for part in [
             text.as_bytes(),
@@ -245,16 +244,15 @@ impl GroupNote {
         let head = bytes.get(..GROUP_BYTES)?;
         let length = get_u32(head, 28) as usize;
         let text = bytes.get(GROUP_BYTES..GROUP_BYTES + length)?;
-        let conf_index = get_u64(head, 88);
+        let conf_index = get_u64(head, 80);
         let conf_start = GROUP_BYTES + length.next_multiple_of(8);
-        let conf_end = conf_start + get_u32(head, 96) as usize;
+        let conf_end = conf_start + get_u32(head, 88) as usize;
         let conf = bytes.get(conf_start..conf_end)?;
         let note = Self {
             group: get_u32(head, 0),
             damage: Damage {
                 description: String::from_utf8_lossy(text).into_owned(),
                 maybe_index: get_u64(head, 8),
-                maybe_time: get_u64(head, 80),
                 maybe_term: get_u64(head, 16),
                 maybe_vote: get_u32(head, 24),
                 known: get_u32(head, 4) != 0,

@@ -39,10 +39,11 @@ pub struct Written {
 }
 
 impl Written {
-    /// The log begins behind `base`; what the log held behind that entry stays if it `keeps`.
+    /// The log begins behind `base`; what the log held behind that entry stays if it `keeps`. Where that is nothing, the base
+    /// tells of the last entry.
     pub fn begin_behind(&mut self, base: &Base, keeps: bool) {
         self.compacted = (base.index, base.term);
-        if !keeps {
+        if !keeps || self.last_index == base.index {
             (self.last_index, self.last_term) = (base.index, base.term);
             (self.last_time, self.next_revision) = (base.time, base.next_revision);
         }

@@ -188,6 +188,7 @@ impl GroupNote {
         let base = latest
             .groups
             .get(&group)
+            .filter(|item| item.compacted_index > 0)
             .map_or(Base::default(), |item| Base {
                 index: item.compacted_index,
                 term: item.compacted_term,
@@ -205,7 +206,6 @@ impl GroupNote {
             damage: Damage {
                 description,
                 maybe_index: before.maybe_index.max(seen.last_index),
-                maybe_time: before.maybe_time.max(seen.last_time),
                 maybe_term: term,
                 maybe_vote: vote,
                 known: behind.is_known(group) && unrepaired.is_none_or(|old| old.damage.known),

@@ -83,9 +83,8 @@ pub struct Base {
 pub struct Damage {
     /// Where the log was damaged, and how, for people.
     pub description: String,
-    /// The highest index and log time that anything shows, before the damage or behind it.
+    /// The highest index that anything shows, before the damage or behind it.
     pub maybe_index: u64,
-    pub maybe_time: u64,
     /// The highest term that anything shows, and the vote in it. The recovered hard state has at least these.
     pub maybe_term: u64,
     pub maybe_vote: u32,

@@ -10,6 +10,8 @@ use flatbuffers::FlatBufferBuilder;
 mod replies;
 pub use replies::*;
 
+/// Log time of the record before the first.
+pub const TIME: u64 = 1_000;
 pub const GROUP: u32 = 1;
 
 /// A `CommandBatch` in the making. Knows no rules: what it builds may be refused.
@@ -183,7 +185,7 @@ impl Log {
             group: GROUP,
             index: self.index,
             term: self.term,
-            time: 0,
+            time: TIME + self.index,
             first_revision: self.next_revision,
             count,
         };

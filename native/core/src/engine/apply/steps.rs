@@ -154,13 +154,10 @@ fn evaluate_records<'r>(
     mode: ApplyMode,
     results: &mut Vec<u8>,
 ) -> Result<Applied, Refusal> {
-    let mut time = 0;
-    let mut records = records.inspect(|record| time = record.header().time);
     let evaluated = core
         .store
-        .evaluate(group, &mut records, mode, results)
+        .evaluate(group, records, mode, results)
         .map_err(|error| refusal(error, |why| apply_failed(group, from, why)))?;
-    drop(records);
     // A store that reports success without moving would be asked for ever.
     if evaluated.index < from {
         return Err(Refusal::Final(apply_failed(
@@ -169,8 +166,6 @@ fn evaluate_records<'r>(
             "the log held no record there",
         )));
     }
-    core.group(group)
-        .note_time(evaluated.index, evaluated.term, time);
     Ok(evaluated)
 }
 

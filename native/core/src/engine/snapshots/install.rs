@@ -284,6 +284,7 @@ pub(super) fn applied_of(header: &Header) -> Applied {
     Applied {
         index: header.index,
         term: header.term,
+        time: header.time,
         revision: header.revision,
     }
 }
@@ -313,7 +314,6 @@ fn publish(core: &Core, marker: &Marker, header: &Header) {
     let conf = (!marker.conf.is_empty()).then(|| (marker.conf_index, marker.conf.clone()));
     group.installed(
         &applied_of(header),
-        header.time,
         conf,
         log.map_or(0, |log| log.last_index),
     );

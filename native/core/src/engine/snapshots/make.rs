@@ -2,22 +2,19 @@
 //!
 //! SAFETY: a snapshot is the state after its last record, and nothing else.
 //! Claim:   its rows, its index and its revision are of one moment between two bursts; what is applied meanwhile is not in it.
-//! Why:     rows and applied index are read over one view of RocksDB, which a burst changes as a whole. Term and revision
-//!          stand beside the index; time comes from that very record, or from what was noted of the record with this
-//!          index and term; the membership is the latest one that was saved for an index up to it.
-//! Rests:   `store/store.rs`; an index and a term name one record (Raft's log matching).
+//! Why:     rows and applied index are read over one view of RocksDB, which a burst changes as a whole. Term, time and
+//!          revision stand beside the index; the membership is the latest one that was saved for an index up to it.
+//! Rests:   `store/store.rs`.
 //! Checked: engine_snapshot.rs, with applies between any two chunks.
 
 use super::{
     Asker, MADE_SUFFIX, Turn, Work, busy, file, folder, snapshot_error, tidy, with_suffix,
 };
 use crate::engine::core::{Core, store_error};
-use crate::engine::error::{EngineError, ErrorCode};
+use crate::engine::error::EngineError;
 use crate::engine::lock::io_error;
-use crate::record;
 use crate::snapshot::{Header, Reader, SnapshotId, Writer};
-use crate::store::{Applied, Export};
-use crate::wal::WalError;
+use crate::store::Export;
 
 pub(super) struct Making {
     export: Export,
@@ -91,7 +88,7 @@ fn plan(core: &Core, group: u32, made: u64) -> Result<Plan, EngineError> {
         id: draw_id(core, identity.uid, applied.index, made),
         index: applied.index,
         term: applied.term,
-        time: log_time(core, group, applied)?,
+        time: applied.time,
         revision: applied.revision,
         next_revision: applied.revision + 1,
         conf_index,
@@ -119,30 +116,6 @@ fn draw_id(core: &Core, uid: u64, index: u64, made: u64) -> SnapshotId {
     id[..8].copy_from_slice(&first.to_le_bytes());
     id[8..].copy_from_slice(&second.to_le_bytes());
     id
-}
-
-/// The log time of the last applied record.
-fn log_time(core: &Core, group: u32, applied: Applied) -> Result<u64, EngineError> {
-    if let Some(time) = core.group(group).time_of(applied.index, applied.term) {
-        return Ok(time);
-    }
-    match core.wal.read(group, applied.index, applied.index, 1) {
-        Ok(bytes) => match record::parse(&bytes) {
-            Ok(view) if view.header().term == applied.term => Ok(view.header().time),
-            _ => Err(EngineError::new(
-                ErrorCode::DataDamaged,
-                format!(
-                    "log and store disagree on entry {} of group {group}",
-                    applied.index
-                ),
-            )),
-        },
-        // Cut off at the very entry that was applied last. The next one that is applied ends this.
-        Err(WalError::Compacted { .. } | WalError::OutOfRange { .. }) => Err(busy(
-            "the log has let go of the last applied entry; ask again when another is applied",
-        )),
-        Err(error) => Err(EngineError::new(ErrorCode::Io, error.to_string())),
-    }
 }
 
 /// True: there are no more rows.
