@@ -62,7 +62,7 @@ export interface Staged {
  * message brought the one that is found; a record that nobody asks for was refused by the core, and is forgotten.
  */
 export class Stage {
-  readonly #byIndex = new Map<number, Staged>();
+  #byIndex = new Map<number, Staged>();
 
   add(staged: Staged): void {
     const { index } = staged.entry;
@@ -77,6 +77,7 @@ export class Stage {
   }
 
   clear(): void {
-    this.#byIndex.clear();
+    // Not Map.clear: the table it leaves points to the next one, and once one is old, none of them is young garbage any more.
+    if (this.#byIndex.size > 0) this.#byIndex = new Map();
   }
 }

@@ -26,8 +26,8 @@ interface Proposed {
 export class Writes {
   readonly gauge: Gauge;
   readonly #context: KvContext;
-  #proposed: Proposed[] = [];
-  #head = 0; // answered ones in front, cut off now and then
+  #proposed: (Proposed | undefined)[] = [];
+  #head = 0; // in front of it they are answered and let go; cut off now and then
   #results = new Uint8Array(RESULTS_BYTES);
 
   constructor(context: KvContext) {
@@ -117,8 +117,7 @@ export class Writes {
   }
 
   failAll(error: (inDoubt: boolean) => EraftError): void {
-    for (const { waiters } of this.#proposed.slice(this.#head))
-      for (const pending of waiters) pending.fail(error(true));
+    for (const proposed of this.#proposed) for (const pending of proposed?.waiters ?? []) pending.fail(error(true));
     this.#proposed = [];
     this.#head = 0;
     for (const { waiters } of this.#context.host.group.proposals.abandon()) {
@@ -163,10 +162,11 @@ export class Writes {
     let first = this.#proposed[this.#head];
     while (first !== undefined && (first.index < index || (first.index === index && first.term !== term))) {
       this.#doubt(first);
-      first = this.#proposed[++this.#head];
+      this.#proposed[this.#head++] = undefined;
+      first = this.#proposed[this.#head];
     }
     if (first === undefined || first.index !== index) return undefined;
-    this.#head++;
+    this.#proposed[this.#head++] = undefined;
     if (this.#head > 1024 && this.#head * 2 > this.#proposed.length) {
       this.#proposed = this.#proposed.slice(this.#head);
       this.#head = 0;

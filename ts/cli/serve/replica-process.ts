@@ -11,6 +11,7 @@ import { SERVING } from '../cluster/replica.js';
 import type { ServeConfig } from '../config/replica.js';
 import { EXIT, type ExitCode, renderError } from '../exit.js';
 import { openLogger } from '../logging.js';
+import { collectRarely } from './garbage.js';
 
 /** Longer than the server drains and the store flushes; then the process ends as it is, which the log survives. */
 const STOP_TIMEOUT_MS = 30_000;
@@ -26,6 +27,7 @@ export async function runReplica(
   warnings: readonly string[],
   input: Readable | undefined,
 ): Promise<ExitCode> {
+  collectRarely();
   const logger = openLogger(config.logLevel, config.logFormat, { replica: config.id });
   for (const warning of warnings) logger.warn(warning);
   const stop = stopRequested(input);
