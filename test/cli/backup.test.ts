@@ -34,6 +34,15 @@ after(async () => {
 
 const endpoints = (): string[] => ['--endpoints', cluster.endpoints.join(',')];
 
+async function clusterIdAt([endpoint]: readonly string[]): Promise<string> {
+  const response = await fetch(`http://${endpoint}/v1/status`);
+  return ((await response.json()) as { clusterId: string }).clusterId;
+}
+
+async function inspected(path: string): Promise<Record<string, unknown>> {
+  return JSON.parse((await eraft(['inspect', '--json', path])).stdout) as Record<string, unknown>;
+}
+
 test('backup: everything that was acknowledged, in a file that says so', async () => {
   const ran = await eraft(['backup', file, ...endpoints()]);
   assert.equal(ran.code, EXIT.ok, ran.stderr);
@@ -93,18 +102,17 @@ test('restored as a store alone: everything is there, and revisions go on', asyn
   assert.equal(twice.code, EXIT.usage, 'a folder that is not empty');
 });
 
-test('restored as a cluster of three, under another name', async () => {
-  const restored = await ProcessCluster.prepare({ flags: ['--cluster-name', 'second'] });
+test('restored as a cluster of three: another one, under whatever name', async () => {
+  const restored = await ProcessCluster.prepare();
   try {
     for (const id of restored.ids) {
       const flags = ['--data-dir', restored.dataDir(id), '--id', String(id), '--peers', restored.peers()];
-      const same = await eraft(['restore', file, ...flags, '--cluster-name', 'eraft']);
-      assert.equal(same.code, EXIT.usage, 'the id of the old cluster');
-      assert.equal((await eraft(['restore', file, ...flags])).code, EXIT.usage, 'without a name');
-      const ran = await eraft(['restore', file, ...flags, '--cluster-name', 'second']);
+      const ran = await eraft(['restore', file, ...flags]);
       assert.equal(ran.code, EXIT.ok, ran.stderr);
     }
     await restored.startAll();
+    const clusterIds = [cluster, restored].map(({ endpoints }) => clusterIdAt(endpoints));
+    assert.notEqual(...((await Promise.all(clusterIds)) as [string, string]));
     const client = await restored.client();
     assert.equal(text(await client.get('key-0')), 'value-0');
     assert.ok((await client.put('new', 'x')).revision > revision);
@@ -113,6 +121,32 @@ test('restored as a cluster of three, under another name', async () => {
       assert.equal(text(await one.get('key-250', { consistency: 'stale', minRevision: revision })), 'value-250');
       await one.close();
     }
+  } finally {
+    await restored.stop();
+  }
+});
+
+test('nothing begins, least of all empty, before every replica is restored', async () => {
+  const restored = await ProcessCluster.prepare();
+  const restore = async (id: number): Promise<void> => {
+    const flags = ['--data-dir', restored.dataDir(id), '--id', String(id), '--peers', restored.peers()];
+    assert.equal((await eraft(['restore', file, ...flags])).code, EXIT.ok);
+  };
+  try {
+    await restore(1);
+    await restored.startAll();
+    for (const id of [2, 3]) await restored.logged(id, 'ERAFT_WRONG_CLUSTER');
+    for (const id of [2, 3]) {
+      await restored.kill(id);
+      const { blank, backup } = await inspected(restored.dataDir(id));
+      assert.deepEqual({ blank, backup }, { blank: true, backup: undefined });
+      rmSync(restored.dataDir(id), { recursive: true });
+      await restore(id);
+      await restored.start(id);
+    }
+    const client = await restored.client();
+    assert.equal(text(await client.get('key-0')), 'value-0');
+    assert.equal((await inspected(restored.dataDir(2))).backup, (await inspected(file)).id);
   } finally {
     await restored.stop();
   }

@@ -71,6 +71,8 @@ export interface InspectedFolder {
   readonly replica: number;
   readonly uid: string;
   readonly blank: boolean;
+  /** Id of the snapshot that the folder was made of; absent: it was begun empty. */
+  readonly backup?: string;
   /** Index of the snapshot whose installation opening would complete. */
   readonly installing: number | null;
   readonly log?: InspectedLog;

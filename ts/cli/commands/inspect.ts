@@ -80,6 +80,7 @@ export function inspectedText(it: Inspected): string {
     ['cluster', it.cluster],
     ['uid', it.uid],
     ['ever voted or acknowledged', it.blank ? 'no' : 'yes'],
+    ...(it.backup === undefined ? [] : [['restored from backup', it.backup] as const]),
     ...(it.installing === null ? [] : [['installing', `a snapshot of index ${it.installing}`] as const]),
   ]);
   const log = it.log === undefined ? '  log: none\n' : logText(it.log, '  ');

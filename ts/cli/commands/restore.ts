@@ -16,7 +16,7 @@ interface RestoreFlags {
   readonly dataDir: string;
   readonly id: string;
   readonly peers?: string;
-  readonly clusterName?: string;
+  readonly clusterName: string;
 }
 
 /** Who the folder is made for. */
@@ -32,13 +32,6 @@ function targetOf(flags: RestoreFlags): Target {
   if (flags.peers === undefined) {
     // A store alone takes the id that its folder holds.
     return { id, ids: [id], cluster: randomBytes(16).toString('hex') };
-  }
-  if (flags.clusterName === undefined) {
-    throw new UsageError(
-      'no --cluster-name',
-      'the restored cluster is another one than that of the backup, and must not be taken for it',
-      'choose a name that was not used, the same for every replica, and give it to eraft serve, too',
-    );
   }
   const ids = Object.keys(parsePeers(flags.peers)).map(Number);
   if (ids.includes(id)) return { id, ids, cluster: clusterIdOf(flags.clusterName, ids) };
@@ -68,13 +61,6 @@ async function restore(file: string, flags: RestoreFlags, io: Io): Promise<ExitC
   const target = targetOf(flags);
   const path = resolve(file);
   const backup = await backupAt(path);
-  if (backup.cluster === target.cluster) {
-    throw new UsageError(
-      `the backup is of cluster ${backup.cluster}, the same as --cluster-name ${flags.clusterName} and these ids make`,
-      'a replica of the old cluster that comes back would be taken for a member of the new one',
-      'choose another --cluster-name, for every replica',
-    );
-  }
   const { restoreFolder } = await import('../../storage/files.js');
   const conf = encodeConfState(new Map(target.ids.map((id) => [id, null])));
   const dir = resolve(flags.dataDir);
@@ -83,7 +69,7 @@ async function restore(file: string, flags: RestoreFlags, io: Io): Promise<ExitC
     target.ids.length === 1 ? '' : '; make those of the other replicas from the same file before you start any';
   await write(
     io.stdout,
-    `restored ${backup.keys} keys, revision ${backup.revision}, into ${dir} for replica ${target.id} of cluster ${target.cluster}${others}\n`,
+    `restored ${backup.keys} keys, revision ${backup.revision}, into ${dir} for replica ${target.id} of a new cluster${others}\n`,
   );
   return EXIT.ok;
 }
@@ -96,6 +82,6 @@ export function addRestore(program: Command, io: Io, run: (action: Action) => vo
     .requiredOption('--dir, --data-dir <path>', 'the folder: absent or empty')
     .option('--id <id>', 'of the replica', '1')
     .option('--peers <list>', 'every replica of the new cluster, as id=host:port,…; none: a store alone')
-    .option('--cluster-name <text>', 'of the new cluster: one that was not used before')
+    .option('--cluster-name <text>', 'as eraft serve will have it', 'eraft')
     .action((file: string, flags: RestoreFlags) => run(() => restore(file, flags, io)));
 }

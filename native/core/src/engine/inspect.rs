@@ -172,6 +172,9 @@ fn folder(fs: &dyn FileSystem, dir: &Path) -> Result<Object, EngineError> {
             .raw("replica", identity.replica)
             .text("uid", &identity.uid_hex())
             .raw("blank", identity.blank);
+        if identity.backup != [0; 16] {
+            object.text("backup", &Hex(&identity.backup).to_string());
+        }
     }
     let installing = Marker::read(fs, dir)?.map(|marker| marker.index);
     object.raw(

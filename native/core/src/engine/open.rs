@@ -145,6 +145,7 @@ fn identify(fs: &dyn FileSystem, dir: &Path, options: &Options) -> Result<Identi
         replica: options.replica,
         uid: options.entropy_u64(16).max(1), // 0 stands for nobody
         blank: true,
+        backup: [0; 16],
     };
     identity.write(fs, dir)?;
     Ok(identity)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::disk;
 use super::error::{EngineError, ErrorCode};
-use super::identity::Identity;
+use super::identity::{Identity, restored_cluster};
 use super::lock::{FolderLock, LOCK_FILE, io_error};
 use super::options::Options;
 use super::snapshots::{Marker, Origin, SNAPSHOT_FOLDER, snapshot_error};
@@ -62,10 +62,11 @@ pub fn restore_folder(file: &Path, conf: Vec<u8>, options: Options) -> Result<()
     marker.write(&*fs, &dir).map_err(|e| io_error(&dir, &e))?;
     copy(&*fs, file, &dir, &header)?;
     let identity = Identity {
-        cluster,
+        cluster: restored_cluster(cluster, header.id),
         replica: options.replica,
         uid: options.entropy_u64(16).max(1), // 0 stands for nobody
         blank: true,
+        backup: header.id,
     };
     identity.write(&*fs, &dir)?;
     drop(lock);
