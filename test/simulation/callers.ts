@@ -27,6 +27,8 @@ export interface CallersOptions {
 const RETRY_MS = 50;
 /** Every call without an answer may have happened, at any time from then on: what a checker finds hardest. */
 const DOUBT_TIMES = 5;
+/** With so many of them in a run, callers without an answer only read until they get one. */
+const DOUBTS_MAX = 48;
 
 /** Numbers below this are clients'; those of a history are of callers. */
 const CALLERS_EACH = 100;
@@ -38,6 +40,7 @@ export class Callers {
   underWay = 0;
   answered = 0;
   refused = 0;
+  #doubts = 0;
   stopped = false;
 
   constructor(o: CallersOptions) {
@@ -78,7 +81,8 @@ export class Callers {
         this.#turn(client, caller, memory);
         return;
       }
-      this.call(client.store, caller, workload.next(memory), memory).then(
+      const readsOnly = !answered && this.#doubts >= DOUBTS_MAX;
+      this.call(client.store, caller, workload.next(memory, readsOnly), memory).then(
         (heard) => this.#turn(client, caller, memory, heard),
         this.#o.onDefect,
       );
@@ -101,7 +105,7 @@ export class Callers {
     } catch (error) {
       if (!EraftError.is(error)) throw error;
       this.refused++;
-      recordFailure(history, op, task, error, time.now());
+      if (recordFailure(history, op, task, error, time.now())) this.#doubts++;
       if (trace.write !== null) trace.line(`client ${caller} hears ${op}: ${error.code} ${error.message}`);
       return false;
     } finally {

@@ -74,3 +74,13 @@ test('what was cut off in front is believed, and what follows is compared', () =
   const recovered = { ...found([], hard(2, 3)), lastIndex: 3, compactedIndex: 2, compactedTerm: 2 };
   assert.equal(disk.restart({ ...recovered, termRuns: new Float64Array([3, 2]) }), '');
 });
+
+test('an installation that was interrupted is completed, also where the log has rotted', () => {
+  const left = { ...found([], hard(2, 3)), lastIndex: 5, compactedIndex: 5, compactedTerm: 2 };
+  const snapshot = [head(1, 1), head(2, 2), head(3, 2), head(4, 2), head(5, 2)];
+  const disk = image();
+  disk.confirm(2, 2);
+  assert.notEqual(disk.beginning(left).restart(left), '', 'nobody has installed anything');
+  disk.install(snapshot);
+  assert.equal(disk.beginning(left).restart(left), '');
+});

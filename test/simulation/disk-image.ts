@@ -138,7 +138,10 @@ export class DiskImage {
     const { lastIndex, compactedIndex, term, vote, commit } = found;
     const image = new DiskImage();
     image.#ever = this.#ever;
-    image.log = this.log.slice(0, Math.min(compactedIndex, lastIndex));
+    // Opening completes an installation that was interrupted, whatever has become of the log.
+    const isReplaced = this.#installing?.[compactedIndex - 1]?.term === found.compactedTerm;
+    const before = isReplaced ? (this.#installing ?? []) : this.log;
+    image.log = before.slice(0, Math.min(compactedIndex, lastIndex));
     for (let index = image.log.length + 1; index <= lastIndex; index++) {
       const head = this.#ever.get(`${index}/${termOf(found, index)}`);
       if (head === undefined) break; // nobody wrote it: the one who compares finds it missing

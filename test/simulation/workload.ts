@@ -44,9 +44,9 @@ export class Workload {
     return ['r', 'l', 'n'].flatMap((letter) => Array.from({ length: this.#options.keys }, (_, i) => `${letter}${i}`));
   }
 
-  next(memory: Memory): Task {
+  next(memory: Memory, readsOnly = false): Task {
     const c = this.#chance;
-    if (c.chance(this.#options.reads)) {
+    if (c.chance(this.#options.reads) || readsOnly) {
       return c.pick([
         () => this.#get(1, memory),
         () => this.#get(1, memory),
@@ -228,18 +228,20 @@ export function revisionIn(output: Output): number {
   return Math.max(output.revision ?? 0, ...revisions);
 }
 
-/** Notes what an error says of the outcome. @param t - milliseconds, for people */
+/** Notes what an error says of the outcome. @param t - milliseconds, for people. @returns whether it is in doubt */
 export function recordFailure(
   history: HistoryRecorder,
   op: number,
   { input }: Task,
   error: EraftError,
   t: number,
-): void {
-  if (error.code === 'ERAFT_NOT_A_NUMBER' || error.code === 'ERAFT_OUT_OF_RANGE')
+): boolean {
+  if (error.code === 'ERAFT_NOT_A_NUMBER' || error.code === 'ERAFT_OUT_OF_RANGE') {
     history.returned(op, { refused: true }, t);
-  else {
-    const reads = input.op === 'get' || input.op === 'scan';
-    history.failed(op, reads ? 'not-applied' : (error.outcome ?? 'unknown'), t);
+    return false;
   }
+  const reads = input.op === 'get' || input.op === 'scan';
+  const outcome = reads ? 'not-applied' : (error.outcome ?? 'unknown');
+  history.failed(op, outcome, t);
+  return outcome === 'unknown';
 }

@@ -35,6 +35,8 @@ const AT_ONCE: Receiver = { paused: false, poll: (run) => run() };
 /** One direction between two replicas. */
 interface Way {
   cut: boolean;
+  /** One was under way while it was cut. */
+  owesHello: boolean;
   lastArrival: number;
   bytesUnderWay: number;
 }
@@ -64,14 +66,17 @@ export class MemoryHub {
     return new MemoryNetwork(this, id, receiver);
   }
 
-  /** Nothing sent from `from` to `to` arrives any more. Connections stay, as TCP's do; new ones are not made. */
+  /**
+   * Nothing sent from `from` to `to` arrives any more. Connections stay, as TCP's do; new ones are not made. Of what was sent on
+   * one meanwhile, a hello arrives when the cut is mended: who says it does not say it again.
+   */
   cut(from: ReplicaId, to: ReplicaId): void {
     this.#way(from, to).cut = true;
   }
 
   /** Undoes a cut. */
   mend(from: ReplicaId, to: ReplicaId): void {
-    this.#way(from, to).cut = false;
+    this.#mendWay(from, to);
     const a = this.#endpoints.get(from);
     const b = this.#endpoints.get(to);
     if (a !== undefined && b !== undefined) this.#connect(a, b);
@@ -122,7 +127,7 @@ export class MemoryHub {
   transmit(from: MemoryNetwork, to: ReplicaId, frame: Uint8Array): boolean {
     const { clock, queueBytesMax } = this.options;
     const way = this.#way(from.id, to);
-    if (way.bytesUnderWay + frame.length > queueBytesMax) return false;
+    if (way.bytesUnderWay + frame.length > queueBytesMax && !isHello(frame)) return false;
     this.onSend?.(from.id, to, frame);
     const { delays, inOrder } = this.weather?.(from.id, to, frame) ?? this.#fairWeather(frame);
     const target = this.#endpoints.get(to);
@@ -135,6 +140,7 @@ export class MemoryHub {
       clock.after(arrival - clock.now(), () => {
         way.bytesUnderWay -= frame.length;
         if (!way.cut) this.#deliver(from, target, frame);
+        else if (isHello(frame)) way.owesHello = true;
       });
     }
     return true;
@@ -168,14 +174,23 @@ export class MemoryHub {
     }
     let way = ways.get(to);
     if (way === undefined) {
-      way = { cut: false, lastArrival: 0, bytesUnderWay: 0 };
+      way = { cut: false, owesHello: false, lastArrival: 0, bytesUnderWay: 0 };
       ways.set(to, way);
     }
     return way;
   }
 
   #mendAll(): void {
-    for (const ways of this.#ways.values()) for (const way of ways.values()) way.cut = false;
+    for (const [from, ways] of this.#ways) for (const to of ways.keys()) this.#mendWay(from, to);
+  }
+
+  #mendWay(from: ReplicaId, to: ReplicaId): void {
+    const way = this.#way(from, to);
+    const owesHello = way.cut && way.owesHello;
+    way.cut = false;
+    if (!owesHello) return;
+    way.owesHello = false;
+    this.#endpoints.get(from)?.sayHello(to);
   }
 
   #connect(a: MemoryNetwork, b: MemoryNetwork): void {
@@ -203,6 +218,10 @@ export class MemoryHub {
 /** Loss, copies and another order are for these alone: forwarded requests travel as on one TCP connection. */
 export function isRaftFrame(frame: Uint8Array): boolean {
   return frame[12] === PEER_FRAME.raft;
+}
+
+function isHello(frame: Uint8Array): boolean {
+  return frame[12] === PEER_FRAME.hello;
 }
 
 /** One replica's end of a MemoryHub. */
@@ -241,9 +260,7 @@ export class MemoryNetwork implements Network {
   flush(): void {}
 
   announce(): void {
-    for (const id of this.#connected) {
-      if (this.host !== null) this.#hub.transmit(this, id, encodePeerHello(this.host.hello(id)));
-    }
+    for (const id of this.#connected) this.sayHello(id);
   }
 
   disconnect(id: ReplicaId): void {
@@ -281,6 +298,11 @@ export class MemoryNetwork implements Network {
 
   drop(id: ReplicaId): void {
     if (this.#connected.delete(id)) this.receiver.poll(() => this.host?.onConnected(id, false));
+  }
+
+  sayHello(to: ReplicaId): void {
+    if (this.host !== null && this.#connected.has(to))
+      this.#hub.transmit(this, to, encodePeerHello(this.host.hello(to)));
   }
 
   refuse(id: ReplicaId, by: 'us' | 'them', why: string): void {
