@@ -181,7 +181,8 @@ test('the chunks are a backup, told of, and restored into another cluster', asyn
   await assert.rejects(restoreFolder(file, conf, options), refused('ERAFT_CONFIG'));
   const folderTold = await inspectFiles(dir);
   assert.ok(folderTold.kind === 'data');
-  assert.deepEqual([folderTold.cluster, folderTold.replica, folderTold.installing], ['f'.repeat(32), 5, null]);
+  assert.deepEqual([folderTold.backup, folderTold.replica, folderTold.installing], [told.id, 5, null]);
+  assert.ok(![CLUSTER, options.cluster].includes(folderTold.cluster), 'a cluster of its own');
   assert.deepEqual(
     [folderTold.store?.[0]?.index, folderTold.log?.groups[0]?.compactedIndex, folderTold.log?.groups[0]?.conf],
     [3, 3, '0909'],

@@ -56,7 +56,7 @@ interface Transfer {
  * Why:     a chunk leaves only when less than QUEUE_BYTES_MAX waits for this peer and at most WINDOW_CHUNKS - 1 chunks of the
  *          stream are not yet taken, and over time no more than snapshotBytesPerSecondMax of them on all streams together.
  *          The follower takes a chunk when it is written, so its disk is chunk of the window.
- * Rests:   a chunk holds at most the largest row beyond 1 MiB (docs/snapshot-format.md).
+ * Rests:   a chunk holds at most the largest row beyond 256 KiB (docs/snapshot-format.md).
  * Checked: test/host/snapshot-transfer.test.ts.
  */
 export class SnapshotSender {

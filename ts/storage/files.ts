@@ -99,9 +99,9 @@ export async function inspectFiles(path: string): Promise<Inspected> {
 }
 
 /**
- * Makes a data folder, absent or empty, of the snapshot `file`: that of replica `options.replica` in the new cluster
- * `options.cluster`, whose membership is `conf`. Each replica of the new cluster is made of the same file. Revisions and log
- * go on behind those of the backup. A crash leaves an empty folder, one that is refused, or the restored one.
+ * Makes a data folder, absent or empty, of the snapshot `file`: that of replica `options.replica` in a new cluster, whose
+ * membership is `conf`. It is opened as `options.cluster`; its own id is made of that and of the backup's, so each replica of
+ * the new cluster is made of the same file. Revisions and log go on behind those of the backup. A crash leaves an empty folder, one that is refused, or the restored one.
  *
  * @throws EraftError (rejects) ERAFT_DATA_DAMAGED or ERAFT_DATA_VERSION for such a file, ERAFT_CONFIG for a folder that is not
  * empty: nothing has changed then; ERAFT_IO, ERAFT_DISK_FULL: empty the folder and try again
