@@ -117,10 +117,11 @@ test('the advice at the terminal is the advice of docs/errors.md', () => {
   );
 });
 
-test('completion scripts name every command', async () => {
+test('completion scripts name every command, and flags of two names by both', async () => {
   const scripts = await Promise.all(['bash', 'zsh', 'fish'].map((shell) => eraft(['completion', shell])));
   for (const ran of scripts) {
     assert.equal(ran.code, 0);
     for (const command of COMMANDS) assert.ok(ran.stdout.includes(command), command);
+    for (const name of ['dir', 'data-dir']) assert.match(ran.stdout, new RegExp(`restore.*(--|-l )${name}\\b`));
   }
 });

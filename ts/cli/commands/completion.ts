@@ -1,5 +1,5 @@
 // eraft completion: a script that makes a shell complete commands and flags.
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, type Option } from 'commander';
 import { EXIT, type ExitCode } from '../exit.js';
 import { type Io, write } from '../io.js';
 import type { Action } from '../program.js';
@@ -14,10 +14,13 @@ function wordsOf(program: Command): Word[] {
   return program.commands.map((command) => ({
     name: command.name(),
     about: command.description(),
-    flags: [...command.options.filter((option) => !option.hidden).map((option) => option.long ?? ''), '--help'].filter(
-      (flag) => flag !== '',
-    ),
+    flags: [...command.options.filter((option) => !option.hidden).flatMap(longFlags), '--help'],
   }));
+}
+
+/** An option of two long names has the first of them where a short one would be. */
+function longFlags({ short, long }: Option): string[] {
+  return [short, long].filter((flag) => flag?.startsWith('--')) as string[];
 }
 
 function bash(words: readonly Word[]): string {
