@@ -22,8 +22,9 @@ fn lived(name: &str, flushed: u64, clean: bool) {
     held.set_member_known().unwrap();
     let mut log = Log::default();
     for n in 1..=ENTRIES {
+        log.term = 1 + n / 9;
         let record = log.record(&[put(n, n)]);
-        held.submit(&record, hard_state(1 + n / 9, 2, n - 1))
+        held.submit(&record, hard_state(log.term, 2, n - 1))
             .unwrap();
         settle(&held);
         if n == flushed {
@@ -75,6 +76,7 @@ fn found(held: &Attachment) -> eraft_core::engine::GroupRecovery {
     assert!(log.compacted_index <= group.applied.index, "{group:?}");
     assert!(group.applied.index <= log.last_index, "{group:?}");
     assert!(log.hard_state.commit <= log.last_index, "{group:?}");
+    assert!(log.hard_state.term >= group.applied.term, "{group:?}");
     let run = log
         .term_runs
         .iter()
@@ -149,6 +151,8 @@ fn rot_anywhere_is_repaired_without_losing_what_is_applied() {
             next_revision: again.log.next_revision.max(1),
             term: 9,
         };
+        held.submit(&[], hard_state(9, 0, again.log.hard_state.commit))
+            .unwrap();
         while log.index < ENTRIES + 2 {
             let key = log.index + 1;
             submit(&held, &mut log, &[put(key, key)]).unwrap();
@@ -233,6 +237,9 @@ fn what_was_replaced_does_not_come_back_under_what_is_applied() {
         let group = found(&held);
         assert_eq!((group.applied.index, group.applied.term), (9, 2), "{rot}");
         anew += u32::from(group.store_ahead && group.log.last_index == 9);
+        held.engine().crash(seed).unwrap();
+        let held = open(memory(&name)).unwrap();
+        assert_eq!(found(&held).log.hard_state, group.log.hard_state, "{rot}");
         drop(held);
         forget_memory(&name);
     }

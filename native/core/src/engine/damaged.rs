@@ -7,6 +7,8 @@
 //!          another entry where they end: one that was replaced before it was committed, by a frame behind the damage. A log
 //!          with the same entry there agrees with them on all before (Raft's Log Matching). Where that entry is the log's last
 //!          and only its number is left, time and revision are of a log that had gone on: it begins anew as well.
+//!          The term of what is applied was this replica's, whatever is left to tell so: it is noted again. A vote in it is lost,
+//!          and the host asks the others before it gives one.
 //! Rests:   `Wal::rebase`; a host that takes `Damaged` for what it is, and neither votes nor acknowledges before it has
 //!          everything back.
 //! Checked: tests/engine_repair.rs.
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 use super::error::{EngineError, ErrorCode};
 use crate::store::Store;
-use crate::wal::{GroupState, Wal};
+use crate::wal::{Batch, GroupState, Wal, WalError};
 
 /// How often to look whether the log's thread is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -43,12 +45,23 @@ pub(super) fn begin_behind_store(
         let holds = term_at(log, flushed) == Some(applied.term);
         let tells =
             flushed < log.last_index || (log.last_time, log.next_revision) == (time, next_revision);
+        let durable = |submitted: Result<u64, WalError>| {
+            submitted
+                .map_err(|error| failed(dir, ErrorCode::Io, &error.to_string()))
+                .and_then(|ticket| await_durable(dir, wal, stepped, ticket))
+        };
+        if log.hard_state.term < applied.term {
+            (log.hard_state.term, log.hard_state.vote) = (applied.term, 0);
+            let hard_states = vec![(log.group, log.hard_state)];
+            durable(wal.submit(Batch {
+                hard_states,
+                ..Batch::default()
+            }))?;
+        }
         if flushed == 0 || flushed < log.compacted_index || holds && tells {
             continue;
         }
-        wal.rebase(log.group, flushed, applied.term, time, next_revision, None)
-            .map_err(|error| failed(dir, ErrorCode::Io, &error.to_string()))
-            .and_then(|ticket| await_durable(dir, wal, stepped, ticket))?;
+        durable(wal.rebase(log.group, flushed, applied.term, time, next_revision, None))?;
         (log.compacted_index, log.compacted_term) = (flushed, applied.term);
         (log.last_index, log.last_time) = (flushed, time);
         log.next_revision = next_revision;
