@@ -20,6 +20,8 @@ class Bench {
   readonly outbox: Outbox;
   memoryFrom = 1;
   mayStillSend = true;
+  /** The follower has said that it has everything up to here. */
+  held = 0;
   reads = 0;
   up = true;
 
@@ -48,6 +50,7 @@ class Bench {
     group: 1,
     epoch: 3,
     mayStillSend: (_: Append, epoch: number) => this.mayStillSend && epoch === 3,
+    isHeld: ({ last }: Append) => last <= this.held,
     onLost: (to: number) => this.lost.push(to),
   };
 
@@ -109,6 +112,22 @@ test('appends wait in order behind one that comes from disk; heartbeats do not, 
   b.outbox.flush();
   const rest = { to: 2, messages: ['append 3-4', 'append 5-6', 'append 7-7'], tail: '<3><4><5><6><7>' };
   assert.deepEqual(b.sent, [rest]);
+});
+
+test('what the follower has said it holds is not sent again, however often it waits for the disk', () => {
+  const b = new Bench();
+  b.memoryFrom = 100;
+  for (let round = 0; round < 50; round++) b.outbox.add(b.source, [append(2, 1, 2), append(2, 3, 4)]);
+  b.outbox.add(b.source, [append(2, 5, 6)]);
+  b.held = 4;
+  b.answer();
+  b.outbox.flush();
+  assert.deepEqual(b.sent.splice(0), []);
+  assert.equal(b.fetched.length, 1, 'the next read is of what it lacks');
+  b.answer();
+  b.outbox.flush();
+  assert.deepEqual(b.sent, [{ to: 2, messages: ['append 5-6'], tail: '<5><6>' }]);
+  assert.deepEqual(b.lost, []);
 });
 
 test('bytes that come when the leadership has ended, or not at all, are not sent; the core is told of the loss', () => {

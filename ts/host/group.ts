@@ -250,6 +250,10 @@ export class Group<W> implements AppendSource {
     );
   }
 
+  isHeld({ to, last }: Append): boolean {
+    return this.node.progress().some(({ id, match }) => id === to && match >= last);
+  }
+
   onLost(to: ReplicaId): void {
     this.node.onUnreachable(to);
   }

@@ -17,6 +17,8 @@ export interface AppendSource {
   readonly group: number;
   /** Is this append still what the leader of this term would say? Asked when its bytes had to come from the disk. */
   mayStillSend(append: Append, epoch: number): boolean;
+  /** Has the follower said since that it has all of it? */
+  isHeld(append: Append): boolean;
   readonly epoch: number;
   /** An append to this replica was lost on the way out. */
   onLost(to: ReplicaId): void;
@@ -164,17 +166,21 @@ export class Outbox {
         source.onLost(append.to);
         return;
       }
-      const buffer = end - start > POOLED_BYTES ? null : (this.#pool.pop() ?? new Uint8Array(POOLED_BYTES));
-      const lent = slab.subarray(start, end);
-      buffer?.set(lent);
-      const bytes = buffer === null ? lent.slice() : buffer.subarray(0, lent.length);
-      this.#put(lane, source.group, append, bytes, source, buffer);
+      if (!source.isHeld(append)) this.#putCopy(lane, source, append, slab.subarray(start, end));
       for (const next of waiting) {
-        if (!next.source.mayStillSend(next.append, next.epoch)) continue;
+        // A follower that was sent the same again and again, at the pace of the disk, would never be sent anything new.
+        if (!next.source.mayStillSend(next.append, next.epoch) || next.source.isHeld(next.append)) continue;
         if (lane.waiting === null) this.#append(lane, next.source, next.append);
         else (lane.waiting as NonNullable<Lane['waiting']>).push(next);
       }
     });
     this.#log.fetch(source.group, append.index + 1, append.last, LIMITS.peerFrameBytesMax, tag);
+  }
+
+  #putCopy(lane: Lane, source: AppendSource, append: Append, lent: Uint8Array): void {
+    const buffer = lent.length > POOLED_BYTES ? null : (this.#pool.pop() ?? new Uint8Array(POOLED_BYTES));
+    buffer?.set(lent);
+    const bytes = buffer === null ? lent.slice() : buffer.subarray(0, lent.length);
+    this.#put(lane, source.group, append, bytes, source, buffer);
   }
 }
