@@ -24,7 +24,7 @@ export const ADVICE: Readonly<Record<ErrorCode, string>> = {
   ERAFT_NOT_A_NUMBER: 'put a number first, or use another key',
   ERAFT_OUT_OF_RANGE: 'use smaller numbers; delete a large range with a limit, repeatedly',
   ERAFT_VERSION: 'update the older one',
-  ERAFT_WRONG_CLUSTER: 'correct the endpoints or peers',
+  ERAFT_WRONG_CLUSTER: 'correct the endpoints or peers; of a restored cluster, make this folder of the backup, too',
   ERAFT_CONFIG: 'correct what the message names',
   ERAFT_DATA_LOCKED: 'stop it (the message names the process), or use another folder',
   ERAFT_DATA_MISMATCH: 'give the folder that belongs to this replica, or an empty one',
