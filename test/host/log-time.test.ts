@@ -61,8 +61,3 @@ function timeOfFirstRecord(recovery: object): number {
 test('a leader begins where its log ends', () => {
   assert.equal(timeOfFirstRecord(RECOVERY), 7_000);
 });
-
-test('so does one whose log was damaged, and begins anew where its store ends', () => {
-  const damaged = { description: '', maybeIndex: 20, maybeTerm: 3, maybeVote: 0, known: true, storeAhead: false };
-  assert.equal(timeOfFirstRecord({ ...RECOVERY, damaged }), 7_000);
-});

@@ -251,7 +251,7 @@ export class Group<W> implements AppendSource {
   }
 
   isHeld({ to, last }: Append): boolean {
-    return this.node.progress().some(({ id, match }) => id === to && match >= last);
+    return this.node.isHeldBy(to, last);
   }
 
   onLost(to: ReplicaId): void {

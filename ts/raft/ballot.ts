@@ -1,5 +1,7 @@
 import { invariant } from './invariant.js';
 import type { HardState, ReplicaId } from './messages.js';
+import type { RaftLog } from './raft-log.js';
+import type { Persist } from './ready.js';
 
 /**
  * The promises of one replica: its term, its vote in that term, and whether this disk knows of them.
@@ -82,5 +84,10 @@ export class Ballot {
     if (!this.changed && !(appends && commit > this.#handed.commit)) return null;
     this.#handed = Object.freeze({ term: this.#term, vote: this.#vote, commit });
     return this.#handed;
+  }
+
+  /** What is on disk once this term and vote are, and all of `log`. */
+  persist({ epoch, last, lastTerm }: RaftLog): Persist {
+    return Object.freeze({ epoch, term: this.#term, vote: this.#vote, lastIndex: last, lastTerm });
   }
 }

@@ -122,6 +122,11 @@ export class Leadership {
     }
   }
 
+  /** Has this follower acknowledged everything up to `index`? */
+  isHeldBy(id: ReplicaId, index: number): boolean {
+    return (this.#followers.get(id)?.match ?? 0) >= index;
+  }
+
   /** Does the log no longer help this follower? */
   wantsSnapshot(id: ReplicaId): boolean {
     return this.#followers.get(id)?.state === 'snapshot';

@@ -162,6 +162,11 @@ export class RaftNode extends LogMarks {
     this.#followership.onInstallFailed(index);
   }
 
+  /** Leader: has `id` acknowledged everything up to `index`? */
+  isHeldBy(id: ReplicaId, index: number): boolean {
+    return this.#leadership?.isHeldBy(id, index) ?? false;
+  }
+
   /** Leader: does the log no longer reach what `id` needs next? */
   wantsSnapshot(id: ReplicaId): boolean {
     return this.#leadership?.wantsSnapshot(id) ?? false;
@@ -233,7 +238,7 @@ export class RaftNode extends LogMarks {
       hardState,
       append,
       blank: this.#takeBlank(),
-      persist: hardState === null && append.length === 0 ? null : this.#persist(),
+      persist: hardState === null && append.length === 0 ? null : this.#ballot.persist(this.#log),
       sendNow: messages.now,
       sendWhenDurable: messages.whenDurable,
       applyUpTo: this.#handedApply,
@@ -385,11 +390,6 @@ export class RaftNode extends LogMarks {
     }
     const reply = this.#followership.takeReply();
     if (reply !== null) this.#outbox.promise(reply);
-  }
-
-  #persist(): Persist {
-    const { epoch, last, lastTerm } = this.#log;
-    return Object.freeze({ epoch, term: this.term, vote: this.#ballot.vote, lastIndex: last, lastTerm });
   }
 
   #takeBlank(): Entry | null {

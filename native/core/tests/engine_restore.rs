@@ -121,6 +121,18 @@ fn a_restored_folder_is_a_new_replica_with_the_old_state() {
     assert_eq!(value(&held, 1), Some(b"value-77".to_vec()));
     // It can be backed up in turn, under its own cluster.
     assert_eq!(create(&held).index, 11);
+    close(held);
+    let stranger = Options {
+        cluster: Some([9; 16]),
+        ..restored(&name)
+    };
+    let Err(refusal) = open(stranger) else {
+        panic!("another cluster's folder was opened");
+    };
+    assert_eq!(refusal.code, ErrorCode::DataMismatch);
+    for id in ["08".repeat(16), identity.cluster_hex(), "09".repeat(16)] {
+        assert!(refusal.message.contains(&id), "{refusal}");
+    }
 }
 
 #[test]

@@ -167,8 +167,15 @@ impl Identity {
         if let Some(cluster) = cluster
             && cluster != own
         {
+            let restored = match own == self.cluster {
+                true => String::new(),
+                false => format!(
+                    " (its own id since it was restored: {})",
+                    self.cluster_hex()
+                ),
+            };
             let why = format!(
-                "it holds data of cluster {}, asked for was {}",
+                "it holds data of cluster {}{restored}, asked for was {}",
                 Hex(&own),
                 Hex(&cluster)
             );

@@ -136,6 +136,7 @@ fn work(core: &Core, flush: bool) {
     };
     truncate(core);
     core.store.expire_views(core.clock.ms());
+    core.store.pace_compactions();
     core.upkeep
         .store_bytes
         .store(core.store.status().bytes, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use rocksdb::{
     FlushOptions, ReadOptions, ReadTier, Snapshot, WriteBatch, WriteOptions, properties,
 };
 
+use super::compactions::Haste;
 use super::keys::{
     APPLIED, applied_key, identity_key, metadata_prefix, replacing_key, session_prefix,
     session_result,
@@ -22,6 +23,7 @@ const MEMORY_FILES_MAX: usize = 4;
 
 pub(super) struct Database {
     pub(super) db: DB,
+    pub(super) haste: Haste,
     write: WriteOptions,
     write_no_slowdown: WriteOptions,
     pub(super) read_all: ReadOptions,
@@ -36,12 +38,14 @@ impl Database {
         identity: &[u8],
         options: &StoreOptions,
     ) -> Result<Database, StoreError> {
-        let database_options = options.database()?;
+        let haste = Haste::default();
+        let database_options = options.database(&haste)?;
         // Naming the column family gives the handle that batched reads ask for.
         let family =
             ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, database_options.clone());
         let database = Database {
             db: DB::open_cf_descriptors(&database_options, path, [family])?,
+            haste,
             write: write_options(false),
             write_no_slowdown: write_options(true),
             read_all: ReadOptions::default(),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rocksdb::{DB, InfoLogger, LogLevel, ReadOptions};
 
+use super::compactions::Haste;
 use super::database::{decode_applied, groups_of};
 use super::keys::{
     PREFIX_BYTES, SESSION_HEAD, applied_key, group_end, replacing_key, session_prefix,
@@ -26,7 +27,7 @@ pub struct StoredGroup {
 
 /// Opens the store for reading alone: no file is written, not even RocksDB's own log. Reads everything.
 pub fn inspect_store(path: &Path) -> Result<Vec<StoredGroup>, StoreError> {
-    let mut options = StoreOptions::default().database()?;
+    let mut options = StoreOptions::default().database(&Haste::default())?;
     options.create_if_missing(false);
     options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| ()));
     let db = DB::open_for_read_only(&options, path, false)?;

@@ -14,17 +14,18 @@
 //! ├── inspect                                what a closed store holds
 //! ├── read, scan, views                      one snapshot, two tiers, pinned views
 //! ├── digest                                 the whole state, to compare replicas by
-//! └── database, keys, options, error         RocksDB itself
+//! └── database, compactions, keys, options, error   RocksDB itself
 //! ```
 //! In:   log records, `ReadBatch` and `ScanRequest` bytes.
 //! Out:  `ResultBatch`, `ReadResult` and `ScanPage` bytes; the applied and the flushed index.
-//! Not:  the log, threads, clocks (the caller says what time it is), Raft.
+//! Not:  the log, threads, clocks (the caller says what time it is; compactions rest by their own), Raft.
 //! May import: `command`, `record`, `generated`.
 //!
 //! Everything that a record changes, sessions and applied index included, is in one WriteBatch without RocksDB's own
 //! log: the Raft log is the log, and what a crash takes from the memtable is applied again. Closing is a crash.
 
 mod burst;
+mod compactions;
 mod database;
 mod delete_range;
 mod digest;

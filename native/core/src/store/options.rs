@@ -8,6 +8,7 @@ use rocksdb::{
 };
 
 use super::StoreError;
+use super::compactions::{FILES_TO_BEGIN, FILES_TO_SLOW_DOWN, FILES_TO_STOP, Haste};
 use crate::command::limits;
 
 const MIB: u64 = 1024 * 1024;
@@ -163,8 +164,8 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    /// The options of the database. Levels begin late (12 files) because compaction is what a stream of writes pays for.
-    pub(super) fn database(&self) -> Result<Options, StoreError> {
+    /// The options of the database. Levels begin late because compaction is what a stream of writes pays for.
+    pub(super) fn database(&self, haste: &Haste) -> Result<Options, StoreError> {
         // Not among the setters of the crate. What is not flushed is in the Raft log; blocks of a file that is gone leave
         // the cache with it, which else fills with them where nobody reads.
         let mut options = Options::default().get_options_from_string(
@@ -177,6 +178,8 @@ impl StoreOptions {
             // When a compaction ends is chance, and it decides which reads find their blocks in memory. A simulation, which
             // goes the same way each time, has them as a part of flushes (`Database::flush`).
             options.set_disable_auto_compactions(true);
+        } else {
+            options.set_compaction_filter_factory(haste.factory());
         }
         options.set_max_open_files(self.max_open_files);
         options.set_max_background_jobs(self.background_jobs);
@@ -202,9 +205,9 @@ impl StoreOptions {
         options.set_memtable_whole_key_filtering(true);
         options.set_memtable_prefix_bloom_ratio(0.02);
         options.set_level_compaction_dynamic_level_bytes(true);
-        options.set_level_zero_file_num_compaction_trigger(12);
-        options.set_level_zero_slowdown_writes_trigger(24);
-        options.set_level_zero_stop_writes_trigger(40);
+        options.set_level_zero_file_num_compaction_trigger(FILES_TO_BEGIN);
+        options.set_level_zero_slowdown_writes_trigger(FILES_TO_SLOW_DOWN);
+        options.set_level_zero_stop_writes_trigger(FILES_TO_STOP);
         options.set_max_bytes_for_level_base(512 * MIB);
         options.set_target_file_size_base(64 * MIB);
         options.set_compression_type(match self.compression {
