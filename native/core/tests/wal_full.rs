@@ -2,12 +2,18 @@
 
 #[path = "common/driver.rs"]
 mod driver;
+#[path = "common/lingering.rs"]
+mod lingering;
 #[path = "common/logs.rs"]
 mod logs;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use driver::{Action, Driver};
 use eraft_core::sys::{Fault, MemoryFileSystem};
 use eraft_core::wal::*;
+use lingering::Lingering;
 use logs::*;
 
 #[test]
@@ -76,6 +82,54 @@ fn truncation_frees_a_full_disk() {
     drop(wal);
     let (_, groups) = open(&fs.crash(1), 2).unwrap();
     assert_eq!(groups[0].last_index, index);
+}
+
+/// Files that nobody needs go back to the disk a piece at a time; when there is no space, all that is left of them at once.
+#[test]
+fn what_was_removed_makes_room_at_once_when_there_is_none() {
+    const SEGMENT: u64 = 2 << 20;
+    const SEGMENTS: u64 = 6;
+    let fs = Lingering::new(SEGMENTS * SEGMENT + 4096);
+    let options = WalOptions {
+        segment_bytes: SEGMENT,
+        frame_bytes_max: 64 * 1024,
+        ..options(1)
+    };
+    let (wal, _) = Wal::open(
+        Arc::new(fs.clone()),
+        Path::new(DIR),
+        options,
+        Arc::new(|| {}),
+    )
+    .unwrap();
+    settle(&wal);
+    let mut index = 0;
+    let mut submit = |count: u64| {
+        for _ in 0..count {
+            index += 1;
+            let records = entry(1, index, 1, 30_000);
+            let batch = Batch {
+                records,
+                ..Batch::default()
+            };
+            wal.submit(batch).unwrap();
+        }
+        index
+    };
+    while !wal.status().disk_full {
+        submit(10);
+        settle(&wal);
+    }
+    // All but the newest segment: two become spares, the others linger.
+    wal.truncate(1, wal.durable());
+    while fs.lingering() < 2 * SEGMENT {
+        assert!(wal.step());
+    }
+    // More than the spares hold, and what is free beside them, before anything is given back.
+    let last = submit(4 * SEGMENT / 30_000);
+    let ticket = wal.submit(entries(1, last + 1..=last + 1, 1)).unwrap();
+    step_until_durable(&wal, ticket);
+    assert_eq!((fs.lingering(), wal.status().disk_full), (0, false));
 }
 
 #[test]
